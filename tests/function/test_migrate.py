@@ -561,7 +561,7 @@ def test_what_cannot_be_taken_back_in_time_is_told_and_goes_on_with_a_rollback(s
     status, body = call(copy())
 
     assert (status, body["code"], body["rollback"]["status"]) == (500, "CopyFailed", "incomplete")
-    assert "is taken back" not in body["error"]
+    assert "are rolled back" not in body["error"]
     assert "call rollback with the same id" in body["error"]
     assert state(secondary) != was
     call.remaining_ms = lambda: 300_000

@@ -335,8 +335,8 @@ class Cost:
     Attributes:
         writes: requests priced as PUT or COPY.
         reads: requests priced as GET.
-        read: the most bytes that the proof reads on each side. An object with a usable stored checksum is not read,
-            but a plan does not know its checksums.
+        read: the most bytes that the proof reads on each side. Stored checksums make it less, but a plan does not
+            know them.
         copied_alone, read_alone: bytes of the largest item, because one call handles a whole object.
     """
 

@@ -5,8 +5,8 @@ A migration locks its targets when it begins and releases them when it ends.
 Each call that runs a part of a migration holds a lease, so that a rollback waits until the call has ended. A call
 writes its lease first and then looks for the stop flag. A rollback writes the stop flag first and then looks for
 leases. S3 is strongly consistent (S3 User Guide, "Amazon S3 data consistency model"), so one of them always sees the
-other. A part that must not run twice at once is run ``alone``: its lease is written only where there is none, or
-where the lease has expired (S3 User Guide, "Conditional writes").
+other. A part that must not run twice at once is run ``alone``. Its lease is written only where there is none, or where
+the lease has expired (S3 User Guide, "Conditional writes").
 """
 
 from __future__ import annotations

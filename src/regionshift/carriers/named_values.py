@@ -400,7 +400,7 @@ def require_rules(entry: Entry) -> None:
         raise InputError(
             "An empty text cannot be replaced.",
             where="rewrite.replace",
-            remedy="name the text that is to be replaced",
+            remedy="name the text to replace",
             error_id="RS-CARRY-005",
         )
     for rule in entry.rewrite:

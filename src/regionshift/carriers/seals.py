@@ -1,12 +1,12 @@
 """Seals of records, so that nobody can forge a migration by writing to the bucket.
 
-The metadata of each record's object has the time of writing and a MAC over that time, the region, bucket and name
-(which has the migration's id, the kind of record and the batch) and the bytes. The MAC's key comes from one
-``GenerateMac`` call with the region's HMAC key (KMS Developer Guide, "HMAC keys in AWS KMS"). The worker, the
+The metadata of each record's object has the time of writing and a MAC. The MAC covers that time, the region, the
+bucket, the name and the bytes. The name has the migration's id, the kind of record and the batch. The MAC's key comes
+from one ``GenerateMac`` call with the region's HMAC key (KMS Developer Guide, "HMAC keys in AWS KMS"). The worker, the
 function and the command's user have that right; access to the bucket does not give it. Each process makes one call
 and computes the MACs itself (docs/adr/104).
 
-An old record that was put back later is recognised by S3's own time of the object: S3 accepts no clock that is more
+An old record that was put back later is recognised by S3's own time of the object. S3 accepts no clock that is more
 than 15 minutes off (S3 API Reference, "Error responses", RequestTimeTooSkewed).
 """
 

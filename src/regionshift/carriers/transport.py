@@ -116,8 +116,8 @@ class _Signer(S3SigV4Auth):
     """botocore's signer, with the body's digest given; botocore would prepare the whole request again to compute it.
 
     S3 keeps the bytes of a header as they are (UTF-8 in a `Content-Disposition`), and http.client reads and writes
-    them as Latin-1. So the signed text is encoded as Latin-1 too. botocore would encode it as UTF-8, and strip other
-    characters than spaces (IAM User Guide, "Create a signed API request": header values are trimmed of spaces).
+    them as Latin-1. So the signed text is encoded as Latin-1 too, where botocore would use UTF-8. Only spaces and tabs
+    are trimmed from header values (IAM User Guide, "Create a signed API request").
     """
 
     def payload(self, request: AWSRequest) -> str:

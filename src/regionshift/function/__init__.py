@@ -1,5 +1,5 @@
-"""The code that runs inside Lambda: boto3, Powertools and the standard library, nothing else of ours.
+"""The code that runs in Lambda. It uses boto3, Powertools and the standard library.
 
-``migration_handler.handler`` is the entry; docs/function.md has the variables, the configuration, the
-answers and the message format.
+``migration_handler.handler`` is the entry. docs/function.md describes the variables, the configuration, the answers
+and the message format.
 """

@@ -1,4 +1,4 @@
-"""What the caller gets: ``{"statusCode": ..., "body": "<JSON>"}``."""
+"""The function's answer: ``{"statusCode": ..., "body": "<JSON>"}``."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Answer:
     """One answer before it becomes JSON.
 
     Attributes:
-        status_code: as of HTTP.
-        action: the action asked for, or ``unknown``.
-        summary: a sentence for people: the notification's and, of an error, the answer's ``error``.
-        code: one word for programs; empty exactly when the answer is a success.
-        fields: what else the body holds.
-        migration_id: what the action was about, when it was about a migration.
-        partly: done, but something is left that a person has to look at: people are told of an error.
+        status_code: an HTTP status.
+        action: the requested action, or ``unknown``.
+        summary: a sentence for the notification; for an error also the body's ``error``.
+        code: one word for programs; empty for a success.
+        fields: other fields of the body.
+        migration_id: the migration's id, if the action has one.
+        partly: done, but a person must look at something, so the notification's status is ``error``.
     """
 
     status_code: int
@@ -48,11 +48,11 @@ class Answer:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing goes on after this answer; 202 says that something does."""
+        """Whether the work has ended. With 202, it continues."""
         return self.status_code != _UNDER_WAY
 
     def body(self, region: str, now: datetime) -> dict[str, Any]:
-        """The body as an object."""
+        """Return the body as an object."""
         content = {
             **self.fields,
             "status": self.status,
@@ -67,18 +67,23 @@ class Answer:
         return content
 
     def response(self, region: str, now: datetime) -> dict[str, Any]:
-        """What the handler returns."""
+        """Return the answer in Lambda's form."""
         return {"statusCode": self.status_code, "body": json.dumps(self.body(region, now))}
 
 
 def code_of(problem: BaseException) -> str:
-    """AWS's error code, or the name of what kept the call from being answered."""
+    """Return AWS's error code; without an answer of AWS, the name of the exception."""
     if isinstance(problem, ClientError):
         return str(problem.response.get("Error", {}).get("Code", "Unknown"))
     return type(problem).__name__
 
 
 def describe(problem: BaseException) -> str:
-    """One line: whether AWS refused or could not be reached, and its own words."""
+    """Return one line: whether AWS refused or could not be reached, and AWS's message."""
     verb = "refused" if isinstance(problem, ClientError) else "not reached"
     return f"{verb} ({code_of(problem)}): {without_credentials(str(problem))}"[:_LONGEST]
+
+
+def numbers(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Return only the fields that are integers."""
+    return {name: number for name, number in counts.items() if isinstance(number, int)}

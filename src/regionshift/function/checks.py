@@ -1,7 +1,7 @@
-"""The questions that ``validate`` asks, in the order in which they are shown.
+"""The checks of ``validate``, in the order in which they are shown.
 
-A check takes a ``Subject`` and gives findings; it is true when every finding is. A new check is a function and a line
-of ``CHECKS``.
+A check takes a ``Subject`` and returns findings. It passes when all findings are true. A new check needs a function
+and a line in ``CHECKS``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WITH_KMS = ("aws:kms", "aws:kms:dsse")
 
 @dataclass(frozen=True)
 class CheckAnswer:
-    """What was asked, what came back, and whether that is as it should be (None: it does not apply)."""
+    """A question to AWS, its answer, and whether the answer is right (None: it does not apply)."""
 
     asked: str
     answer: str
@@ -35,12 +35,11 @@ class CheckAnswer:
 
 @dataclass(frozen=True)
 class Subject:
-    """The environment's part in this region.
+    """The environment's resources in this region.
 
     Attributes:
-        configuration: gives the configuration read in this call, or raises ConfigurationError; may be called
-            from several threads, the store is asked once.
-        announce: publishes the message that the action started; gives its id or raises AWS's error.
+        configuration: returns the configuration or raises ConfigurationError. Thread-safe; it is read once.
+        announce: publishes the message that the action has started; returns its id or raises AWS's error.
     """
 
     variables: Variables
@@ -50,7 +49,7 @@ class Subject:
 
 
 def ask(asked: str, call: Callable[[], Reply], judge: Callable[[Reply], tuple[bool, str]]) -> CheckAnswer:
-    """Make ``call``; ``judge`` says whether its reply is right, and what it was. An AWS error is wrong."""
+    """Make ``call`` and judge its reply: ``judge`` returns (right, answer). An AWS error counts as wrong."""
     try:
         reply = call()
     except AWS_PROBLEMS as problem:
@@ -60,7 +59,7 @@ def ask(asked: str, call: Callable[[], Reply], judge: Callable[[Reply], tuple[bo
 
 
 def check_bucket(subject: Subject) -> Sequence[CheckAnswer]:
-    """Three questions to S3 about the deployment bucket."""
+    """Check the deployment bucket: region, versioning and public access block."""
     bucket, s3 = subject.variables.deployment_bucket, subject.clients.s3
     return (
         ask(
@@ -82,7 +81,7 @@ def check_bucket(subject: Subject) -> Sequence[CheckAnswer]:
 
 
 def _is_here(reply: Mapping[str, Any], region: str) -> tuple[bool, str]:
-    # Every answer of S3 names the bucket's region; without it the bucket is reachable, and no more is known.
+    # S3 names the bucket's region in each answer.
     found = reply.get("BucketRegion")
     if found is None:
         return True, "reachable"
@@ -106,7 +105,7 @@ def _all_on(blocks: Mapping[str, bool]) -> tuple[bool, str]:
 
 
 def check_parameters(subject: Subject) -> Sequence[CheckAnswer]:
-    """Read and decrypt, then compare; the answers name fields, never values."""
+    """Check that the configuration can be decrypted and fits. The answers name fields, never values."""
     variables = subject.variables
     asked = f"{variables.config_store} {variables.config_parameter}: decrypts to a JSON object"
     try:
@@ -135,7 +134,7 @@ def _wrong_fields(configuration: FunctionConfiguration, variables: Variables) ->
 
 
 def check_connectivity(subject: Subject) -> Sequence[CheckAnswer]:
-    """One question to each service."""
+    """Check that each service answers."""
     findings = [_storage(subject), _store(subject), _topics(subject)]
     if subject.variables.validation_log_group:
         findings.append(_logs(subject))
@@ -156,7 +155,7 @@ def _store(subject: Subject) -> CheckAnswer:
     try:
         subject.configuration()
     except ConfigurationError as problem:
-        # What it says of the content is another check's matter: the service did answer.
+        # Another check judges the content; here only the connection matters.
         return CheckAnswer(asked, "answered" if problem.reached else str(problem), problem.reached)
     return CheckAnswer(asked, "answered", True)
 
@@ -191,7 +190,7 @@ def _answered(_reply: object) -> tuple[bool, str]:
 
 
 def check_encryption(subject: Subject) -> Sequence[CheckAnswer]:
-    """The bucket's default, then the key: the one we were told, else the one that the bucket names."""
+    """Check the bucket's default encryption and its key; without ``key_arn``, the key that the bucket names."""
     bucket, s3 = subject.variables.deployment_bucket, subject.clients.s3
     named: list[str] = []
 
@@ -239,7 +238,7 @@ def _is_enabled(reply: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def check_replication(subject: Subject) -> Sequence[CheckAnswer]:
-    """Compare the bucket's rules with the destinations that the configuration names."""
+    """Compare the bucket's replication rules with the destinations in the configuration."""
     asked = "the configuration: whether this is the primary, and its destinations"
     try:
         configuration = subject.configuration()
@@ -255,8 +254,8 @@ def check_replication(subject: Subject) -> Sequence[CheckAnswer]:
 
 
 def not_linked(_: Subject) -> Sequence[CheckAnswer]:
-    """The answer when the links, and with them the rules, are still to be made."""
-    return (CheckAnswer("the request", "does not apply: what joins the regions is still to follow", None),)
+    """Return the answer before replication is created."""
+    return (CheckAnswer("the request", "does not apply: replication is not created yet", None),)
 
 
 def _from_primary(subject: Subject, configuration: FunctionConfiguration) -> Sequence[CheckAnswer]:
@@ -295,13 +294,13 @@ def _leads_to_all(rules: Sequence[Mapping[str, Any]], wanted: Mapping[str, str |
 
 
 def _destination(rule: Mapping[str, Any]) -> str:
-    """The bucket's name out of ``arn:<partition>:s3:::<bucket>``."""
+    """Return the bucket's name from ``arn:<partition>:s3:::<bucket>``."""
     arn: str = rule["Destination"]["Bucket"]
     return arn.rpartition(":")[2]
 
 
 def is_whole(rule: Mapping[str, Any]) -> bool:
-    """Whether the rule is for every object: no prefix and no tag narrows it, in either form S3 has for it."""
+    """Whether the rule covers all objects: without a prefix or tag, in both versions of S3's configuration."""
     narrowed = rule.get("Filter", {})
     return not any(
         (rule.get("Prefix"), narrowed.get("Prefix"), narrowed.get("Tag"), _narrows(narrowed.get("And")))
@@ -313,7 +312,7 @@ def _narrows(both: Mapping[str, Any] | None) -> bool:
 
 
 def check_notifications(subject: Subject) -> Sequence[CheckAnswer]:
-    """Ask the topic about itself, then publish."""
+    """Check the topic's encryption, then publish."""
     topic, sns = subject.variables.notification_topic, subject.clients.sns
     return (
         ask(

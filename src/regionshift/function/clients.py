@@ -1,7 +1,7 @@
-"""AWS clients of the function and of the worker: with Lambda's credentials, made when first used.
+"""AWS clients of the function and the worker, with Lambda's credentials. Each is created when it is first used.
 
-This is not ``regionshift.aws``: the function has to answer before its own timeout even when an endpoint
-does not answer at all, so it waits briefly and tries twice, and Lambda gives it its credentials.
+They differ from ``regionshift.aws``: the function must answer before its own timeout, even when an endpoint does not
+answer. So these clients wait briefly and try twice.
 """
 
 from __future__ import annotations
@@ -44,30 +44,30 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
-# Seconds. An unreachable endpoint costs at most two connects and a pause: about 5 s, so that every check
-# (they run side by side) and every report fit below the shortest timeout that the settings allow, 30 s.
+# Seconds. An unreachable endpoint takes at most two connects and a pause, about 5 s. So the checks (in parallel) and
+# the reports fit into the shortest timeout that the settings allow, 30 s.
 PATIENCE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 
 MakeClient = Callable[[str], Any]
-# Waiting is the carriers' own part: they ask again while a service says that it is called too often.
+# The carriers themselves retry while a service throttles.
 _CARRIERS_PATIENCE = Config(
     connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3}
 )
-# For what makes something more each time that it arrives.
+# For calls that are not idempotent.
 _ONCE = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 1})
 
 
 def from_region(region: str, account: str) -> MakeClient:
-    """Make clients with the credentials and the endpoint that Lambda put into the environment.
+    """Return a function that creates clients with Lambda's credentials and endpoint.
 
     Args:
-        account: whose buckets they must be.
+        account: the owner that all buckets must have.
     """
     session = boto3.session.Session(region_name=region)
 
     def make(service: str) -> Any:
         client = session.client(service, config=PATIENCE)  # type: ignore[call-overload]
-        client.meta.events.register_last("needs-retry", ask_a_busy_service_again)
+        client.meta.events.register_last("needs-retry", retry_delay)
         if service == "s3":
             expect(client, account)
         return client
@@ -80,13 +80,11 @@ _NOT_SERVING = (429, 500, 502, 503, 504)
 _BUSY_PAUSE = 0.1  # seconds, doubled each time
 
 
-def ask_a_busy_service_again(
-    attempts: int, response: tuple[Any, Mapping[str, Any]] | None, **_: Any
-) -> float | None:
-    """How many seconds to wait before the same request, where boto's own attempts are used up; None gives up.
+def retry_delay(attempts: int, response: tuple[Any, Mapping[str, Any]] | None, **_: Any) -> float | None:
+    """Return the seconds to wait before another attempt after boto's own attempts; None: give up.
 
-    A service that answers costs no time to ask, unlike one that does not: it is asked six times within some 3 s while
-    it says that it is called too often, or does not serve (AWS SDKs and Tools Reference, "Retry behavior").
+    A service that answers is tried six times in about 3 s while it throttles or is unavailable (AWS SDKs and Tools
+    Reference, "Retry behavior"). An endpoint that does not answer would take too long for that.
     """
     if response is None or attempts >= _BUSY_ATTEMPTS:
         return None
@@ -96,7 +94,7 @@ def ask_a_busy_service_again(
 
 
 class FunctionClients:
-    """One client a service. Making one is guarded by a lock because a boto3 session is not thread-safe."""
+    """One client for each service. A lock guards their creation, because a boto3 session is not thread-safe."""
 
     def __init__(self, make: MakeClient, access: TransportAccess | None = None) -> None:
         self._make = make
@@ -113,10 +111,10 @@ class FunctionClients:
 
     @property
     def transport(self) -> Transport:
-        """S3 requests of our own, for copying.
+        """The transport for copying objects.
 
         Raises:
-            LookupError: these clients were made without access to give.
+            LookupError: these clients were created without ``access``.
         """
         with self._lock:
             if self._transport is None:
@@ -127,7 +125,7 @@ class FunctionClients:
 
     @property
     def stepfunctions(self) -> SFNClient:
-        """Step Functions, whose machine carries data from elsewhere."""
+        """Step Functions, for the state machine of migrations."""
         return cast("SFNClient", self._get("stepfunctions"))
 
     @property
@@ -142,7 +140,7 @@ class FunctionClients:
 
     @property
     def secretsmanager(self) -> SecretsManagerClient:
-        """Secrets Manager, where the settings keep the configuration there."""
+        """Secrets Manager, when the configuration is a secret."""
         return cast("SecretsManagerClient", self._get("secretsmanager"))
 
     @property
@@ -162,20 +160,20 @@ class FunctionClients:
 
     @property
     def kms(self) -> KMSClient:
-        """Key Management Service, asked about the region's key."""
+        """Key Management Service, for checks of the region's key."""
         return cast("KMSClient", self._get("kms"))
 
 
 @dataclass(frozen=True)
 class TransportAccess:
-    """How S3 is reached by requests of our own; AWS through the proxy that HTTPS_PROXY and NO_PROXY name, if any.
+    """Creates the S3 transport. AWS is reached through the proxy in HTTPS_PROXY and NO_PROXY, if there is one.
 
     Args:
-        credentials: gives the credentials to sign with; asked before each request.
-        account: the environment's; whose buckets they must be.
-        endpoint: where everything goes instead of to AWS.
-        ca_bundle: PEM file to trust instead of the usual authorities.
-        connections: most requests at once.
+        credentials: returns the credentials to sign with, before each request.
+        account: the environment's account, which must own all buckets.
+        endpoint: replaces AWS's endpoints.
+        ca_bundle: PEM file of certificate authorities, instead of the default.
+        connections: the most requests at once.
     """
 
     credentials: Callable[[], ReadOnlyCredentials]
@@ -190,20 +188,20 @@ class TransportAccess:
         return settling("local" if self.endpoint else "aws")
 
     def transport(self) -> Transport:
-        """A transport; one serves a whole process."""
+        """Create a transport. One is enough for a process."""
         return Transport(
             self.credentials,
             lambda region: self.endpoint or s3_endpoint(region),
             self.account,
             ca_bundle=self.ca_bundle,
-            # As boto3's clients of AWS do; what stands in for AWS is on this machine.
+            # The same proxies as boto3's. The embedded AWS is on this machine.
             proxies=no_proxies if self.endpoint else get_environ_proxies,
             connections=self.connections,
         )
 
 
 def of_session(session: Any, env: Mapping[str, str]) -> TransportAccess:
-    """What Lambda put into the environment, as boto3's ``session`` read it."""
+    """Return the access that Lambda's environment variables give to boto3's ``session``."""
 
     def credentials() -> ReadOnlyCredentials:
         frozen: ReadOnlyCredentials = session.get_credentials().get_frozen_credentials()
@@ -219,7 +217,7 @@ def of_session(session: Any, env: Mapping[str, str]) -> TransportAccess:
 
 
 def carrier_access(transport: Transport, session: Any, waiter: Waiter) -> CarrierAccess:
-    """What carriers of every kind need; ``session`` makes clients in any region."""
+    """Return the clients for carriers of all kinds. ``session`` creates clients in any region."""
     return CarrierAccess(transport, _source(session, _CARRIERS_PATIENCE), _source(session, _ONCE), waiter)
 
 
@@ -227,7 +225,7 @@ def _source(session: Any, config: Config) -> ClientSource:
     made: dict[tuple[str, str], Any] = {}
 
     def client(service: str, region: str) -> Any:
-        # Made by one thread at a time only: a batch is one kind in one pair of regions.
+        # Only one thread creates a client: a batch has one kind and one pair of regions.
         if (service, region) not in made:
             made[service, region] = session.client(service, region_name=region, config=config)
         return made[service, region]
@@ -238,13 +236,13 @@ def _source(session: Any, config: Config) -> ClientSource:
 def object_migrations(
     transport: Transport, region: str, seals: Seals, bounds: Bounds, now: Callable[[], datetime]
 ) -> Migrations:
-    """Migrations of objects alone, whose records lie in the bucket of ``bounds``: what the function does by itself."""
+    """Return migrations of objects only, with records in the bucket of ``bounds``, for the function's own copying."""
     store = RecordStore(transport, region, bounds.bucket, seals)
     return Migrations(store, {"s3": Objects(transport)}, bounds, now)
 
 
 def read_routes(text: str, region: str) -> tuple[Route, ...]:
-    """The routes into ``region`` that the program tells the worker of (``infrastructure.carried.routes``)."""
+    """Return the routes into ``region`` from the worker's variable CARRY (see ``infrastructure.carried.routes``)."""
     told = json.loads(zlib.decompress(base64.b64decode(text)))
     patterns = [
         Route(kind, DataLocation("", *source), DataLocation("", *target), tags)

@@ -1,6 +1,6 @@
-"""The environment's configuration: read with decryption, never from a cache, never shown.
+"""The environment's configuration: decrypted at each read, never cached, never in a message.
 
-The JSON's fields are listed in docs/function.md. Nothing here puts a value into a message.
+docs/function.md lists the fields of the JSON.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used; the message says why without any of its values.
+    """The configuration cannot be used. The message has none of its values.
 
     Attributes:
-        reached: whether the store gave it to us (and only its content is wrong).
+        reached: whether the store returned it, so that only its content is wrong.
     """
 
     def __init__(self, message: str, *, reached: bool) -> None:
@@ -36,11 +36,11 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True)
 class CarriedObjects:
-    """One entry of ``carry``: objects. Buckets may have ``{region}`` in their names; empty: the deployment bucket.
+    """One entry of ``carry`` for objects. Bucket names can have ``{region}``; empty: the deployment bucket.
 
-    ``target_prefix`` is None when it is the same as ``prefix``; patterns are compared after ``prefix``;
-    ``source_account`` and ``target_account`` are empty where they are the environment's;
-    without a ``kms_key`` the target bucket's own encryption holds.
+    ``target_prefix``: None when it equals ``prefix``. ``include``, ``exclude``: patterns on keys without the prefix.
+    ``kms_key``: empty for the target bucket's own encryption. ``source_account``, ``target_account``: empty for the
+    environment's account.
     """
 
     bucket: str = ""
@@ -57,7 +57,7 @@ class CarriedObjects:
 
     @property
     def pattern(self) -> Route:
-        """Where it carries from and to, as ``bounds.between`` takes it."""
+        """Its route without regions, for ``bounds.between``."""
         begins = self.prefix if self.target_prefix is None else self.target_prefix
         return Route(
             "s3",
@@ -68,11 +68,11 @@ class CarriedObjects:
 
 @dataclass(frozen=True)
 class FunctionConfiguration:
-    """What the function uses of it. ``is_primary`` is None when the configuration does not say.
+    """The fields that the function uses. ``is_primary`` is None when the configuration does not say.
 
-    ``replication_destinations`` maps each secondary region to its deployment bucket, in the primary;
-    ``deployment_buckets`` does so for every region. ``carry`` has what the settings name of objects.
-    ``on_failure`` says what becomes of a migration that cannot be proven.
+    ``replication_destinations``: the deployment bucket of each secondary region; in the primary only.
+    ``deployment_buckets``: the deployment bucket of each region. ``carry``: the entries for objects.
+    ``on_failure``: ``rollback`` or ``stop``, for a migration that cannot be proven.
     """
 
     region: object
@@ -88,17 +88,17 @@ class FunctionConfiguration:
 
 
 def read_configuration(variables: Variables, clients: FunctionClients) -> FunctionConfiguration:
-    """Fetch and decrypt it now.
+    """Fetch and decrypt the configuration.
 
     Raises:
-        ConfigurationError: it cannot be fetched, or is no JSON object.
+        ConfigurationError: it cannot be fetched, or is not a JSON object.
     """
     return parse_configuration(_fetch(variables, clients))
 
 
 def _fetch(variables: Variables, clients: FunctionClients) -> str:
     try:
-        # A provider of its own each time and max_age 0: no decrypted value outlives the call.
+        # A new provider each time and max_age 0, so that no decrypted value outlives the call.
         if variables.config_store == "ssm":
             value = SSMProvider(boto3_client=clients.ssm).get(
                 variables.config_parameter, max_age=0, decrypt=True, force_fetch=True
@@ -108,7 +108,7 @@ def _fetch(variables: Variables, clients: FunctionClients) -> str:
                 variables.config_parameter, max_age=0, force_fetch=True
             )
     except GetParameterError as problem:
-        # Powertools raises its own error while handling AWS's, which alone knows the code.
+        # Powertools raises its own error while it handles AWS's, and only AWS's has the code.
         raise ConfigurationError(describe(problem.__context__ or problem), reached=False) from problem
     if not isinstance(value, str):
         raise ConfigurationError("it is not text", reached=True)
@@ -116,15 +116,15 @@ def _fetch(variables: Variables, clients: FunctionClients) -> str:
 
 
 def parse_configuration(text: str) -> FunctionConfiguration:
-    """Read the JSON; its four basic fields stay as they are, to be judged by the check.
+    """Parse the JSON. The check ``parameters`` judges its first four fields, so they stay as they are.
 
     Raises:
-        ConfigurationError: it is no JSON object.
+        ConfigurationError: it is not a JSON object.
     """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        # Without the cause: a JSON error carries the document.
+        # Without the cause: a JSON error contains the document.
         raise ConfigurationError("it is not JSON", reached=True) from None
     if not isinstance(document, dict):
         raise ConfigurationError("it is not a JSON object", reached=True)

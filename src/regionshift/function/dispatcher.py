@@ -1,4 +1,4 @@
-"""From event to answer: parse, act, report."""
+"""Turn an event into an answer: parse, act, report."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from regionshift.function.surroundings import ActionContext, Clock, Invocation, 
 
 
 class Dispatcher:
-    """Answers every event, whatever it is and whatever fails.
+    """Answers each event, also when the action fails.
 
     Args:
-        logger, record: as of ``Reporter``.
-        clock: gives the time in UTC.
-        actions: by name; the names are those that ``request.parse`` admits.
+        logger, record: see ``Reporter``.
+        clock: returns the time in UTC.
+        actions: by name; the names are those that ``request.parse`` accepts.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Dispatcher:
         self._reporter = Reporter(variables, clients, clock, logger, record)
 
     def respond(self, event: object, context: object) -> dict[str, Any]:
-        """Answer ``event`` as Lambda returns it: ``statusCode`` and a JSON ``body``. Never raises."""
+        """Return the answer in Lambda's form: ``statusCode`` and a JSON ``body``. Never raises."""
         invocation = Invocation.of(context)
         answer = self._answer(event, invocation)
         self._reporter.finish(answer, invocation)
@@ -65,11 +65,11 @@ class Dispatcher:
             return _refusal(refused, request.action, request.migration_id)
         except AWS_PROBLEMS as problem:
             return _failure(
-                request, "AwsError", f"AWS did not do what {request.action} needs: {describe(problem)}"
+                request, "AwsError", f"{request.action} failed because of AWS: {describe(problem)}"
             )
         except Exception as problem:
-            # The caller gets an answer, the log the whole story.
-            self._logger.exception("The action failed in a way it does not know.")
+            # The caller gets an answer; the log gets the traceback.
+            self._logger.exception("The action failed unexpectedly.")
             return _failure(request, "InternalError", f"{request.action} failed: {type(problem).__name__}.")
 
 

@@ -1,4 +1,4 @@
-"""Lambda's entry, in the zip also ``migration_handler.handler``: the one place to read the environment."""
+"""The function's entry in Lambda, ``migration_handler.handler`` in the zip. Reads the environment variables."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SERVICE = "migration"
 
 
 def handler(event: object, context: object) -> dict[str, Any]:
-    """Answer an event: ``{"statusCode": ..., "body": "<JSON>"}`` (docs/function.md)."""
+    """Return the answer to an event: ``{"statusCode": ..., "body": "<JSON>"}`` (docs/function.md)."""
     try:
         variables = Variables.read(os.environ)
     except MisconfiguredError as problem:
         return _misconfigured(problem, os.environ)
     dispatcher = _dispatcher(variables, _identity(os.environ))
-    # Neither response nor errors go into the trace: a trace's readers are others than the answer's.
+    # Response and errors stay out of the trace, which has other readers than the answer.
     traced = Tracer(service=SERVICE).capture_lambda_handler(
         dispatcher.respond, capture_response=False, capture_error=False
     )
@@ -34,14 +34,14 @@ def handler(event: object, context: object) -> dict[str, Any]:
 
 
 def _identity(env: Mapping[str, str]) -> tuple[str | None, ...]:
-    """What clients take from the environment besides the region: they are made anew when it changes."""
+    """Return the variables that clients use besides the region. When they change, new clients are created."""
     names = ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
     return tuple(env.get(name) for name in names)
 
 
 @lru_cache(maxsize=1)
 def _dispatcher(variables: Variables, _identity: tuple[str | None, ...]) -> Dispatcher:
-    """Kept for as long as Lambda keeps the process, so that a warm call makes no new clients."""
+    """Return the dispatcher. It is kept while Lambda keeps the process, so that a warm call creates no clients."""
     logger = logger_of(SERVICE)
     record = Logger(service=SERVICE, level="INFO", child=True)
     access = of_session(boto3.session.Session(region_name=variables.region), os.environ)

@@ -1,11 +1,16 @@
-"""The worker's entry, in the zip ``migration_worker.handler``: what the state machine calls.
+"""The worker's entry in Lambda, ``migration_worker.handler`` in the zip. The state machine calls it.
 
-``{"step": "copy", "migration_id", "batch"}`` runs one line of the manifest; ``plan`` (with ``asked``, the digest
-of the record that says what) records a plan, ``finish`` (with ``on_failure``) adds up,
-``undo`` (with ``reason``) takes back, ``failed`` (with ``what`` and ``error``) tells of a step that failed for
-good. The answer says whether there is ``more`` to do, and then the same call is made again, of a plan also
-how many ``workers`` may copy side by side; what is ``refused`` would be so the next time. No value of a secret is in
-either.
+The event has a ``step``, a ``migration_id`` and the step's own fields:
+
+- ``plan`` (``asked``: digest of the request's record) records a plan;
+- ``copy`` (``batch``) runs one line of the manifest;
+- ``finish`` (``on_failure``) adds up the results;
+- ``undo`` (``reason``) rolls the migration back;
+- ``failed`` (``what``, ``error``) reports a step that failed permanently.
+
+When the answer says ``more``, the state machine makes the same call again. The answer to ``plan`` has the number of
+``workers`` that may copy concurrently. A step that is ``refused`` would be refused again. Events and answers never
+have the value of a secret.
 """
 
 from __future__ import annotations
@@ -35,29 +40,29 @@ from regionshift.function.surroundings import Invocation, logger_of, utc_now
 
 SERVICE = "migration-worker"
 _RESERVE_MS = 30_000
-"""Kept at the end of a call for what is begun already: its proof, its record and the answer."""
+"""Reserved at the end of a call for running items: their proof, their record and the answer."""
 
 _LONGEST_WHY = 10_000
-"""Characters of a refusal (Step Functions API Reference, "DescribeExecution": a cause has 32,768 at most)."""
+"""Characters of a refusal (Step Functions API Reference, "DescribeExecution": a cause has at most 32,768)."""
 
 Answer = dict[str, Any]
 
 
 class Tell(Protocol):
-    """Told of an end."""
+    """Called when a migration or a rollback ends."""
 
     def __call__(
         self, event: str, migration_id: str, status: str, counts: Mapping[str, int], why: str = ""
     ) -> None:
-        """``event`` is migrate or rollback; ``status`` is completed, or how it ended instead."""
+        """``event``: migrate or rollback. ``status``: completed, partly, refused or failed."""
 
 
 def handler(event: Mapping[str, Any], context: object) -> Answer:
-    """One step of one migration; errors go to the state machine, which tries again.
+    """Run one step of one migration. The state machine retries after an error.
 
     Raises:
-        RegionshiftError, botocore.exceptions.ClientError: the step failed as a whole. An error with credentials in
-            its text is raised without them, as another one of its name: it becomes the execution's cause.
+        RegionshiftError, botocore.exceptions.ClientError: the step failed as a whole. The error becomes the
+            execution's cause. If its text has credentials, another error of the same name is raised without them.
     """
     try:
         return _step(event, context)
@@ -88,7 +93,7 @@ def _step(event: Mapping[str, Any], context: object) -> Answer:
 
 @lru_cache(maxsize=1)
 def _migrations(region: str, bucket: str, key: str, carry: str) -> Migrations:
-    """Kept for as long as Lambda keeps the process: connections and clients are made once."""
+    """Return the migrations. They are kept while Lambda keeps the process, with their connections and clients."""
     session = boto3.session.Session(region_name=region)
     access = of_session(session, os.environ)
     transport = access.transport()
@@ -106,8 +111,8 @@ class Worker:
     """The steps of migrations.
 
     Args:
-        tell: told when a migration or a rollback has come to its end.
-        workers: how many may copy side by side.
+        tell: called when a migration or a rollback ends.
+        workers: returns how many workers may copy concurrently.
     """
 
     migrations: Migrations
@@ -115,7 +120,7 @@ class Worker:
     workers: Callable[[], int] = lambda: 1
 
     def run(self, step: str, event: Mapping[str, Any], has_time: Callable[[], bool]) -> Answer:
-        """One step; ``plan``, ``copy``, ``finish``, ``undo`` or ``failed``."""
+        """Run one step: ``plan``, ``copy``, ``finish``, ``undo`` or ``failed``."""
         steps = {
             "plan": self._plan,
             "copy": self._copy,
@@ -128,15 +133,15 @@ class Worker:
     def _plan(self, event: Mapping[str, Any], _has_time: Callable[[], bool]) -> Answer:
         migration = self._migration(event)
         try:
-            # An execution that an earlier release began has it all in its input, and goes on with this worker.
+            # An execution that an earlier release began has the request in its input.
             asked = event if "entries" in event else migration.asked(event["asked"])
             entries = [read_entry(line) for line in asked["entries"]]
             metadata = migration.begin(entries, Level(asked["level"]), asked=Asked(asked.get("keys") or ()))
         except BeingPlanned:
-            raise  # not for good: the state machine tries again
+            raise  # temporary: the state machine retries
         except (InputError, Refused) as refused:
             return {**self._refused("migrate", event, refused), "batches": 0}
-        # What is completed already is not copied again, only told.
+        # A completed migration is not copied again; only its end is reported.
         batches = 0 if metadata["status"] == "completed" else metadata["batches"]
         workers = self.workers() if batches else 1
         return {"status": "planned", "batches": batches, "workers": workers, "more": False}
@@ -150,7 +155,7 @@ class Worker:
         goes_back = event.get("on_failure") != "stop"
         metadata = self._migration(event).finish_unless_stopped(goes_back=goes_back)
         if metadata is None:
-            # To go on later, or to take it back by hand: neither is a failure to act on.
+            # The user stopped it, so it is not a failure.
             return {"status": "stopped", "counts": {}, "more": False}
         self.tell("migrate", migration_id, metadata["status"], metadata["counts"])
         return {"status": metadata["status"], "counts": metadata["counts"], "more": False}
@@ -173,8 +178,10 @@ class Worker:
         migration_id = event["migration_id"]
         undoing = event.get("what") == "undo"
         rollback = f"regionshift rollback {migration_id}"
-        # The id of one that is being taken back is refused: only that can go on.
-        following = f"{rollback} goes on" if undoing else f"the same id goes on, or {rollback}"
+        # A migration whose rollback has begun cannot be resumed.
+        following = (
+            f"to continue: {rollback}" if undoing else f"to continue: the same id; to undo: {rollback}"
+        )
         why = f"{event.get('what', 'a step')}: {event.get('error', 'an error')}; {following}"
         self.tell("rollback" if undoing else "migrate", migration_id, "failed", {}, why)
         return {"status": "told", "more": False}
@@ -183,16 +190,16 @@ class Worker:
         return self.migrations.of(event["migration_id"])
 
     def _refused(self, what: str, event: Mapping[str, Any], refused: RegionshiftError) -> Answer:
-        """Not raised: the state machine would try again what cannot succeed."""
+        """Report a refusal. It is not raised, because the state machine would retry."""
         where = f" ({refused.where})" if refused.where else ""
-        # It goes from state to state, and becomes the execution's cause.
+        # The text passes from state to state and becomes the execution's cause.
         why = f"{refused.message}{where}"[:_LONGEST_WHY]
         self.tell(what, event["migration_id"], "refused", {}, why)
         return {"status": "refused", "error": why, "counts": {}, "more": False}
 
 
 def _teller(region: str, env: Mapping[str, str]) -> Tell:
-    """Sends the notification; a topic that does not answer stops no migration."""
+    """Return a function that sends the notification. When the topic does not answer, the migration continues."""
 
     def tell(event: str, migration_id: str, status: str, counts: Mapping[str, int], why: str = "") -> None:
         topic = env.get("NOTIFICATION_TOPIC")
@@ -213,7 +220,7 @@ def _teller(region: str, env: Mapping[str, str]) -> Tell:
         try:
             send_notification(_topics(region), topic, notification)
         except AWS_PROBLEMS:
-            logger_of(SERVICE).exception("The end could not be told.")
+            logger_of(SERVICE).exception("The notification of the end could not be sent.")
 
     return tell
 
@@ -223,14 +230,14 @@ _ENDS = {"refused": "was refused", "failed": "failed", "partly": "left something
 
 
 def _workers(region: str, env: Mapping[str, str]) -> int:
-    """Asked for each plan: AWS raises the limit by what is used."""
+    """Return how many workers may copy concurrently. Asked for each plan, because AWS can raise the limit."""
     most = int(env["WORKERS"])
     try:
         client = boto3.session.Session(region_name=region).client("lambda", config=PATIENCE)
         return workers_in(client.get_account_settings(), most)
     except AWS_PROBLEMS:
-        # A call that finds no room is made again, so that this costs time at most.
-        logger_of(SERVICE).exception("How many functions may run at once could not be seen.")
+        # A throttled call is repeated, so too many workers only cost time.
+        logger_of(SERVICE).exception("The account's limit of concurrent functions could not be read.")
         return most
 
 

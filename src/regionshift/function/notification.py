@@ -1,9 +1,14 @@
-"""The one message format of everything that is told to people.
+"""The format of all notifications: a JSON object that always has these fields.
 
-JSON, always with all of these: ``event`` (validate, migrate, rollback, deploy, destroy, promote, move or rejoin;
-unknown for a refused request that named none of them), ``environment``, ``region``, ``deployment_id``
-and ``migration_id`` (a string or null), ``status`` (started, success or error), ``time`` (ISO 8601, UTC), ``summary``
-(a sentence), ``link`` (where to read on) and ``counts`` (an object, empty unless something was counted).
+- ``event``: validate, migrate, rollback, deploy, destroy, promote, move or rejoin; unknown for a refused request
+  without a valid action;
+- ``environment``, ``region``;
+- ``deployment_id``, ``migration_id``: a string or null;
+- ``status``: started, success or error;
+- ``time``: ISO 8601, UTC;
+- ``summary``: a sentence;
+- ``link``: a page with more;
+- ``counts``: an object, which can be empty.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ _SUMMARY_LONGEST = 1000
 
 @dataclass(frozen=True)
 class Notification:
-    """One message; the module's docstring says what each field holds."""
+    """One message; the module's docstring describes the fields."""
 
     event: str
     environment: str
@@ -42,24 +47,21 @@ class Notification:
 
     @property
     def subject(self) -> str:
-        """A line for e-mail: ASCII, short."""
+        """The subject of an e-mail: short, ASCII."""
         text = f"[{self.environment}] {self.event} {self.status} in {self.region}"
         return text.encode("ascii", "replace").decode()[:_SUBJECT_LONGEST]
 
     def to_json(self) -> str:
-        """The message's body."""
+        """Return the body of the message."""
         content = asdict(self) | {"summary": self.summary[:_SUMMARY_LONGEST], "counts": dict(self.counts)}
         return json.dumps(content)
 
 
 def send_notification(sns: SNSClient, topic_arn: str, notification: Notification) -> str:
-    """Publish it; ``event`` and ``status`` are attributes too, so that a subscription can filter on them.
-
-    Returns:
-        The message's id.
+    """Publish a notification and return the message's id. Subscriptions can filter by ``event`` and ``status``.
 
     Raises:
-        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: SNS did not take it.
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: SNS did not accept it.
     """
     reply = sns.publish(
         TopicArn=topic_arn,
@@ -74,10 +76,10 @@ def send_notification(sns: SNSClient, topic_arn: str, notification: Notification
 
 
 def log_group_link(region: str, log_group: str) -> str:
-    """The console's page of a log group; empty when there is no group, or no public console."""
+    """Return the URL of a log group in the console; empty without a group or a public console."""
     console = PARTITIONS[partition_of(region)].console
     if not log_group or not console:
         return ""
-    # The console reads the fragment twice percent-decoded, with '$' for '%'.
+    # The console percent-decodes the fragment twice, and uses '$' for '%'.
     name = quote(quote(log_group, safe=""), safe="").replace("%", "$")
     return f"https://{region}.{console}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{name}"

@@ -1,7 +1,4 @@
-"""Tells the world about an action: the metric, the log lines and the notifications.
-
-Each is tried; none that fails changes or breaks the answer, nor keeps the others from being tried.
-"""
+"""Reports an action: metric, log lines and notifications. A failed report affects neither the answer nor the others."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 
-from regionshift.function.answer import Answer
+from regionshift.function.answer import Answer, numbers
 from regionshift.function.clients import FunctionClients
 from regionshift.function.notification import (
     Notification,
@@ -33,10 +30,10 @@ METRIC = "ActionCount"
 
 
 def stream_name(own_stream: str, request_id: str, now: datetime) -> str:
-    """The stream's name: that of the function's own stream, so that both can be read side by side.
+    """Return the name of the log stream: the name of the function's own stream, so that both can be compared.
 
-    It names one execution environment, so no two write to it at once. Where there is none,
-    ``YYYY/MM/DD/<request id>``. (Stream names may hold neither ':' nor '*'.)
+    Each execution environment has its own stream, so two calls never write to one at once. Without a stream, the name
+    is ``YYYY/MM/DD/<request id>``. Names may have neither ':' nor '*'.
     """
     name = own_stream or f"{now:%Y/%m/%d}/{request_id or 'direct'}"
     return name.replace(":", "-").replace("*", "-")
@@ -48,7 +45,7 @@ def write_line(
     """Append ``line`` as JSON.
 
     Raises:
-        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: CloudWatch Logs did not take it.
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: CloudWatch Logs did not accept it.
     """
     event = {"timestamp": int(now.timestamp() * 1000), "message": json.dumps(line)}
     try:
@@ -62,7 +59,7 @@ def _make_stream(logs: CloudWatchLogsClient, group: str, stream: str) -> None:
     try:
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
     except logs.exceptions.ResourceAlreadyExistsException:
-        # Made meanwhile by another call of the same day: just as good.
+        # Another call has created it meanwhile.
         return
 
 
@@ -71,12 +68,12 @@ def count_action(
 ) -> None:
     """Add one to ``ActionCount`` for this action and status (``success`` or ``error``) in this region.
 
-    It is counted twice: for all functions of the region together, and, with the dimension ``FunctionName``, for
-    this one alone. Two environments of one account share the first series and never the second, which is the
-    one that alarms watch. CloudWatch adds no series up by itself (CloudWatch User Guide, "Dimensions").
+    There are two series, because CloudWatch does not add up dimensions (CloudWatch User Guide, "Dimensions"). One is
+    for all functions of the region, so environments of one account share it. The other has the dimension
+    ``FunctionName``; alarms watch that one.
 
     Raises:
-        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: CloudWatch did not take it.
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: CloudWatch did not accept it.
     """
     shared = {"Action": action, "Status": status, "Region": region}
     own = [{**shared, "FunctionName": function}] if function else []
@@ -99,8 +96,8 @@ class Reporter:
     """Reports one function's actions.
 
     Args:
-        logger: takes what failed here.
-        record: takes the one line of each action; its level is INFO whatever the configuration says.
+        logger: for failed reports.
+        record: for the one line of each action; its level is always INFO.
     """
 
     def __init__(
@@ -113,10 +110,10 @@ class Reporter:
         self._record = record
 
     def announce(self, request: FunctionRequest) -> str:
-        """Publish that ``request`` has started; gives the message's id.
+        """Publish that ``request`` has started; return the message's id.
 
         Raises:
-            botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: SNS did not take it.
+            botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: SNS did not accept it.
         """
         summary = f"{request.action} started in {self._variables.region}."
         return self._notify(request.action, "started", request.migration_id, summary)
@@ -129,7 +126,7 @@ class Reporter:
             ("log line", lambda: self._write(answer, invocation, line)),
             ("notification", lambda: self._notify_end(answer)),
         ]
-        # Side by side: should no endpoint answer, the waits must not add up to the function's timeout.
+        # In parallel, so that the waits for endpoints that do not answer do not add up to the function's timeout.
         with ThreadPoolExecutor(len(reports)) as pool:
             for name, report in reports:
                 pool.submit(self._safely, name, report)
@@ -139,7 +136,7 @@ class Reporter:
         try:
             report()
         except Exception:
-            # Whatever went wrong, the action is done and its answer stands.
+            # The action is done, and its answer does not change.
             self._logger.exception(f"The {name} could not be sent.")
 
     def _count(self, answer: Answer) -> None:
@@ -154,15 +151,14 @@ class Reporter:
             write_line(self._clients.logs, group, stream, line, now)
 
     def _notify_end(self, answer: Answer) -> None:
-        # What is under way has not succeeded: the call or execution that ends it tells its end.
+        # Unfinished work has not succeeded. The call or execution that ends it reports the end.
         status = cast("NotificationStatus", answer.status) if answer.is_done else "started"
         if answer.partly:
             status = "error"
-        counts = answer.fields.get("counts") or {}
-        numbers = {name: number for name, number in counts.items() if isinstance(number, int)}
-        if not answer.is_done and not numbers:
-            return  # its start is told already, and there is nothing to add
-        self._notify(answer.action, status, answer.migration_id, answer.summary, numbers)
+        counts = numbers(answer.fields.get("counts") or {})
+        if not answer.is_done and not counts:
+            return  # the start is already announced
+        self._notify(answer.action, status, answer.migration_id, answer.summary, counts)
 
     def _notify(
         self,
@@ -194,7 +190,7 @@ class Reporter:
             "status_code": answer.status_code,
             "summary": answer.summary,
         }
-        # The details stay in the answer: they may outgrow a log event.
+        # Without the details, which can be too large for a log event.
         return {key: value for key, value in body.items() if key != "details"} | told
 
     def _log_group(self, action: str) -> str:

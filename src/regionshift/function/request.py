@@ -1,7 +1,4 @@
-"""What the caller asks for: an event becomes a ``FunctionRequest`` or is refused with a sentence. Pure.
-
-Unknown fields are ignored; a field that is known has the right type or the event is refused.
-"""
+"""Parse an event into a ``FunctionRequest``, or refuse it with a sentence. Unknown fields are ignored. Pure."""
 
 from __future__ import annotations
 
@@ -17,15 +14,15 @@ UNKNOWN = "unknown"
 ACTION_NAMES = (VALIDATE, MIGRATE, ROLLBACK)
 
 LARGEST_EVENT = 1024**2
-"""Bytes of an event that waits in Lambda's queue (Lambda API Reference, "Invoke": 1 MB, and 6 MB when the caller waits
-for the answer). What one may ask for is the same both ways, and in a document."""
+"""Bytes of an asynchronous event (Lambda API Reference, "Invoke": 1 MB; 6 MB for a synchronous one). The same limit
+holds for synchronous events and for documents."""
 
 MOST_KEYS = 10_000
 _MOST_BYTES_OF_KEYS = 1_000_000
 LONGEST_TEXT = 1024
-"""Bytes of UTF-8 of every other text: S3 takes no longer key (S3 User Guide, "Naming Amazon S3 objects")."""
+"""Bytes of UTF-8 in any other text: the limit of S3's keys (S3 User Guide, "Naming Amazon S3 objects")."""
 
-# An id becomes a folder of the deployment bucket. One of dots only is no folder: HTTP libraries resolve it.
+# An id becomes a folder of the deployment bucket. It cannot be only dots, because HTTP libraries resolve these.
 ID_LONGEST = 128
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _ONLY_DOTS = re.compile(r"\.+")
@@ -47,7 +44,7 @@ class RefusedError(Exception):
         status_code: 4xx.
         code: one word for programs.
         sentence: names the field.
-        action, migration_id: what of the request could be read, for the answer and the reports.
+        action, migration_id: those of the request, if they could be read.
     """
 
     def __init__(self, status_code: int, code: str, sentence: str) -> None:
@@ -61,7 +58,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class MigrationEnd:
-    """One end of a migration; what is None has its default. A label only names the end for readers."""
+    """Source or target of a migration. None means the default. ``label``: a name that is only recorded."""
 
     bucket: str | None = None
     prefix: str | None = None
@@ -71,10 +68,10 @@ class MigrationEnd:
 
 @dataclass(frozen=True)
 class FunctionRequest:
-    """A request with every field checked. ``migration_id`` is None only when the action is validate.
+    """A request with all fields checked. ``migration_id`` is None only for the action validate.
 
-    ``keys`` are whole keys of the source that alone are carried; empty: everything under its prefix.
-    ``linked`` is false when what joins the regions is still to follow: replication is then not asked about.
+    ``keys``: carry only these whole keys of the source; empty: everything under its prefix. ``linked``: False before
+    replication is created, so that it is not checked.
     """
 
     action: str
@@ -88,10 +85,10 @@ class FunctionRequest:
 
 
 def parse(event: object) -> FunctionRequest:
-    """Check ``event`` and give it its type.
+    """Parse and check ``event``.
 
     Raises:
-        RefusedError: 400; it carries the action and the id as far as they could be read.
+        RefusedError: 400, with the action and the id if they could be read.
     """
     if not isinstance(event, Mapping):
         raise RefusedError(400, "InvalidEvent", f"The event must be an object, found {_type_name(event)}.")
@@ -176,7 +173,7 @@ def _place(fields: Mapping[str, object], end: str) -> MigrationEnd:
 
 
 def _keys(fields: Mapping[str, object]) -> tuple[str, ...]:
-    """Objects named one by one, in ``source.keys``, as whole keys."""
+    """Return the whole keys in ``source.keys``."""
     source = fields.get("source")
     found = source.get("keys", []) if isinstance(source, Mapping) else []
     if not isinstance(found, list):
@@ -192,7 +189,7 @@ def _keys(fields: Mapping[str, object]) -> tuple[str, ...]:
             400,
             "InvalidField",
             f"source.keys has {len(found):,} keys of {size:,} bytes; one migration takes up to {MOST_KEYS:,} of"
-            f" {_MOST_BYTES_OF_KEYS:,} bytes together: name a prefix, or ask for a part at a time under other ids.",
+            f" {_MOST_BYTES_OF_KEYS:,} bytes together: name a prefix, or split the keys over several ids.",
         )
     return tuple(_bounded("source.keys", key) for key in found)
 
@@ -220,16 +217,14 @@ def _text(
 
 
 def _bounded(path: str, found: str) -> str:
-    """Nothing that S3 could name is longer, and what is recorded, told and handed on has to stay small."""
+    """Return the text if it is short enough: no name in S3 is longer."""
     if (size := len(_unicode(path, found).encode())) > LONGEST_TEXT:
-        raise RefusedError(
-            400, "InvalidField", f"{path} has {size:,} bytes; up to {LONGEST_TEXT:,} are taken."
-        )
+        raise RefusedError(400, "InvalidField", f"{path} has {size:,} bytes; the limit is {LONGEST_TEXT:,}.")
     return found
 
 
 def _unicode(path: str, found: str) -> str:
-    """JSON can spell half a surrogate pair, which no AWS API takes: refuse it here, by name."""
+    """Return the text if it is valid Unicode. JSON can have half of a surrogate pair, which no AWS API accepts."""
     try:
         found.encode()
     except UnicodeEncodeError:

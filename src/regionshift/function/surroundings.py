@@ -1,4 +1,4 @@
-"""What an action works with: everything from outside, passed in."""
+"""The inputs of actions from outside: variables, clients, clock, loggers and Lambda's call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Clock = Callable[[], datetime]
 
 
 def logger_of(service: str) -> Logger:
-    """The logger of ``service``: its lines are JSON, and no error in them shows credentials."""
+    """Return the logger of ``service``. Its lines are JSON, without credentials."""
 
     def line(content: Mapping[str, Any]) -> str:
         return without_credentials(json.dumps(content, default=str))
@@ -37,26 +37,26 @@ def logger_of(service: str) -> Logger:
 
 
 class MisconfiguredError(Exception):
-    """The function's variables are not what it needs; the message names them."""
+    """Variables of the function are missing or wrong; the message names them."""
 
 
 @dataclass(frozen=True)
 class Variables:
-    """Where this function runs and what belongs to it.
+    """The function's environment variables.
 
     Attributes:
         region: the region's code.
-        account: the environment's account, whose buckets alone are touched unless ``carry`` names another.
-        environment: the settings' environment, which the configuration must repeat.
-        environment_name: what names this environment (the suffix when there is one).
+        account: the environment's account, which must own all buckets unless ``carry`` names another account.
+        environment: the environment in the settings; the configuration must have the same.
+        environment_name: the name of this environment (the suffix, if there is one).
         deployment_bucket: the bucket's name.
         config_parameter: the parameter's name, or the secret's ARN when ``config_store`` says so.
         notification_topic: the deployment topic's ARN.
         validation_log_group, deployment_log_group: names; empty when there is no such group.
-        key_arn: the region's key; empty when it is not told.
-        function_name: Lambda's name for it; empty outside Lambda.
-        state_machine_arn: what carries data from elsewhere; empty when it is not told.
-        records_key_arn: the HMAC key of migrations' records; empty when it is not told.
+        key_arn: the region's KMS key; empty when unknown.
+        function_name: the function's name; empty outside Lambda.
+        state_machine_arn: the state machine of migrations; empty when unknown.
+        records_key_arn: the HMAC key of the migrations' records; empty when unknown.
     """
 
     region: str
@@ -76,10 +76,10 @@ class Variables:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Variables:
-        """Take them from ``env``.
+        """Read the variables from ``env``.
 
         Raises:
-            MisconfiguredError: one that must be there is missing or empty, or a value is not allowed.
+            MisconfiguredError: a required variable is missing or empty, or a value is not allowed.
         """
         missing = [name for name in _REQUIRED if not env.get(name)]
         if missing:
@@ -113,12 +113,12 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Invocation:
-    """What Lambda says of this call; each has a stand-in for a call that does not come from Lambda.
+    """One call of Lambda. Outside Lambda, the attributes have defaults.
 
     Attributes:
-        request_id: Lambda's id of the call.
+        request_id: the id of the call.
         log_stream: the function's own log stream.
-        remaining_ms: how long the call may still take, in milliseconds.
+        remaining_ms: returns how long the call may still take, in milliseconds.
     """
 
     request_id: str
@@ -127,7 +127,7 @@ class Invocation:
 
     @classmethod
     def of(cls, context: object) -> Invocation:
-        """Take it from Lambda's context object."""
+        """Read Lambda's context object."""
         return cls(
             request_id=str(getattr(context, "aws_request_id", "") or ""),
             log_stream=str(getattr(context, "log_stream_name", "") or ""),
@@ -137,11 +137,11 @@ class Invocation:
 
 @dataclass(frozen=True)
 class ActionContext:
-    """Given to every action.
+    """The inputs of an action besides the request.
 
     Attributes:
-        announce: publishes that the request has started; gives the message's id or raises AWS's error.
-            An action calls it once, after its last refusal.
+        announce: publishes that the request has started; returns the message's id or raises AWS's error. An action
+            calls it once, after all checks that can refuse.
     """
 
     variables: Variables

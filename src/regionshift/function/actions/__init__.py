@@ -1,9 +1,8 @@
-"""What the function can do, a file each.
+"""The function's actions, a file each.
 
-A new action is a new file, a line here and its fields in request.py.
-
-An action takes a checked request and the surroundings and gives an answer. It may raise RefusedError while
-nothing is changed yet, and AWS's errors, which become a 500.
+A new action needs a file, a line here and its fields in request.py. An action takes a checked request and its
+context and returns an answer. It may raise RefusedError before it changes anything, and AWS's errors, which become a
+500.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a migration may touch: the region's own deployment bucket, and beyond it what the settings name."""
+"""The places that a migration may use: the region's deployment bucket, and the places under ``carry``."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from regionshift.function.request import MigrationEnd as Asked
 
 @dataclass(frozen=True)
 class Own:
-    """Where the function is: its region and its deployment bucket."""
+    """The function's region and deployment bucket."""
 
     region: str
     bucket: str
 
 
 def is_own(own: Own, asked: Asked) -> bool:
-    """Whether the request names nothing beyond the own bucket."""
+    """Whether one end of the request is in the own deployment bucket."""
     return asked.bucket in (None, own.bucket) and asked.region in (None, own.region)
 
 
 def own_entry(own: Own, request: FunctionRequest) -> Entry | None:
-    """Within the own bucket; None when the request names nothing to carry.
+    """Return the entry for a copy within the own bucket; None when the request names nothing to carry.
 
     Raises:
-        RefusedError: 400, source and target are the same place, or a key is not under the source; 403, one
-            of them is where the program keeps what is its own.
+        RefusedError: 400, source and target are the same place, or a key is not under the source; 403, one of them
+            is a prefix of the program's own objects.
     """
     source = _in_own_bucket(own, request.source, "source")
     target = _in_own_bucket(own, request.target, "target")
@@ -44,11 +44,11 @@ def own_entry(own: Own, request: FunctionRequest) -> Entry | None:
 
 
 def named_entry(own: Own, request: FunctionRequest, configuration: FunctionConfiguration) -> Entry:
-    """What one entry of ``carry`` names, as far as the request asks for it, with that entry's options.
+    """Return the part of an entry of ``carry`` that the request asks for, with that entry's options.
 
     Raises:
-        RefusedError: 400, no such region, the same place, or a key is not under the source; 403, no entry
-            names both ends, or the entry leaves a key out.
+        RefusedError: 400, no such region, the same place, or a key is not under the source; 403, no entry of
+            ``carry`` names both ends, or the entry excludes a key.
     """
     _require_regions(own, request, configuration)
     routes = [
@@ -71,7 +71,7 @@ def named_entry(own: Own, request: FunctionRequest, configuration: FunctionConfi
 
 
 def routes(own: Own, configuration: FunctionConfiguration) -> tuple[Route, ...]:
-    """What ``carry`` names into this region, whatever is asked for."""
+    """Return all routes of ``carry`` into this region."""
     return tuple(route for carry in configuration.carry for route in _routes(own, carry, configuration))
 
 
@@ -79,7 +79,7 @@ def _in_own_bucket(own: Own, asked: Asked, end: str) -> DataLocation:
     prefix = asked.prefix or ""
     if prefix.startswith(PROGRAMS_OWN):
         raise RefusedError(
-            403, "NotNamed", f"{end}.prefix {prefix!r} holds what is the program's own: it is not carried."
+            403, "NotNamed", f"{end}.prefix {prefix!r} has the program's own objects, which are not carried."
         )
     return DataLocation(own.region, own.bucket, prefix)
 
@@ -95,17 +95,19 @@ def _names_anything(request: FunctionRequest) -> bool:
 def _require_regions(own: Own, request: FunctionRequest, configuration: FunctionConfiguration) -> None:
     region = request.source.region
     if region is not None and region not in {own.region, *configuration.deployment_buckets}:
-        raise RefusedError(400, "InvalidField", f"source.region {region!r} is no region of the environment.")
+        raise RefusedError(
+            400, "InvalidField", f"source.region {region!r} is not a region of the environment."
+        )
     if request.target.region not in (None, own.region):
         raise RefusedError(
             400,
             "InvalidField",
-            f"target.region must be {own.region}: each region's function writes to its own.",
+            f"target.region must be {own.region}: each region's function writes to its own region.",
         )
 
 
 def _routes(own: Own, carry: CarriedObjects, configuration: FunctionConfiguration) -> tuple[Route, ...]:
-    """What one entry names into this region, from the own region first."""
+    """Return the routes of one entry into this region; the one from this region comes first."""
     named = configuration.deployment_buckets.items()
     others = {region: bucket for region, bucket in named if bucket and region != own.region}
     return routes_into(own.region, [carry.pattern], {own.region: own.bucket, **others})
@@ -114,7 +116,7 @@ def _routes(own: Own, carry: CarriedObjects, configuration: FunctionConfiguratio
 def _sources(
     own: Own, carry: CarriedObjects, asked: Asked, configuration: FunctionConfiguration
 ) -> Iterator[DataLocation]:
-    """Where ``carry`` has what was asked for, the own region first."""
+    """Yield the sources of the entry that fit the request; the own region comes first."""
     for route in _routes(own, carry, configuration):
         named = asked.bucket or _deployment(own, route.source.region, configuration)
         if asked.region in (None, route.source.region) and named == route.source.bucket:
@@ -129,7 +131,7 @@ def _target(
 
 
 def _below(end: DataLocation, asked: Asked) -> Iterator[DataLocation]:
-    """What was asked for, when it is one end of an entry or a part of it."""
+    """Yield the requested place, when it is ``end`` or a part of it."""
     prefix = asked.prefix or ""
     if prefix.startswith(end.prefix):
         yield replace(end, prefix=prefix)
@@ -155,14 +157,14 @@ def _of_entry(
         storage_class=carry.storage_class,
         kms_key=carry.kms_key.replace("{region}", own.region) or None,
         owned=PROGRAMS_OWN if is_deployment else (),
-        # Patterns are written for what follows the entry's own prefix.
+        # Patterns apply to keys without the entry's prefix.
         within=source.prefix[len(carry.prefix) :],
     )
     return _only(entry, keys)
 
 
 def _only(entry: Entry, keys: tuple[str, ...]) -> Entry:
-    """The entry with only these whole keys."""
+    """Return the entry with only these whole keys."""
     prefix, selects = entry.source.prefix, selector(entry)
     for key in keys:
         if not key.startswith(prefix):
@@ -171,7 +173,7 @@ def _only(entry: Entry, keys: tuple[str, ...]) -> Entry:
             raise _not_named(f"source.keys: {key}")
     if not keys:
         return entry
-    # Patterns in which every character stands for itself.
+    # Escaped, so that each pattern matches only its key.
     return replace(entry, include=tuple(glob.escape(entry.within + key.removeprefix(prefix)) for key in keys))
 
 

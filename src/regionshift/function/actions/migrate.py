@@ -1,4 +1,4 @@
-"""``migrate``: copy within the region's own bucket here and now; from elsewhere, by the state machine."""
+"""``migrate``: copy within the region's own bucket in this call, and between other places by the state machine."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from regionshift.carriers.plan_checks import Asked
 from regionshift.errors import RegionshiftError
 from regionshift.function.actions import allowed_places
 from regionshift.function.actions.own_migrations import (
+    announce_start,
     has_time,
-    numbers,
     own_migrations,
     require_configuration,
     require_no_copying,
     require_valid_target,
     start_machine,
-    tell_start,
     told,
 )
-from regionshift.function.answer import Answer, code_of
+from regionshift.function.answer import Answer, code_of, numbers
 from regionshift.function.request import (
     LARGEST_EVENT,
     MIGRATE,
@@ -41,14 +40,14 @@ from regionshift.function.surroundings import ActionContext
 _FIELDS = ("source", "target", "source_prefix", "target_prefix")
 _KEYS_AT_ONCE = 10  # as many connections as a client keeps
 ABSENT = ("404", "NoSuchKey", "NotFound")
-"""S3's codes for an object that is not there."""
+"""S3's codes for a missing object."""
 
 
 def with_document(request: FunctionRequest, surroundings: ActionContext) -> FunctionRequest:
-    """The request, with what it leaves open taken from the document that ``config_key`` names; but no label.
+    """Return the request with missing fields, except labels, from the document ``config_key``.
 
     Raises:
-        RefusedError: 404, it is not there; 400, it is no JSON object, or a field of it is wrong.
+        RefusedError: 404, no such document; 400, it is not a JSON object, or one of its fields is wrong.
     """
     if request.config_key is None:
         return request
@@ -83,15 +82,15 @@ def with_document(request: FunctionRequest, surroundings: ActionContext) -> Func
 
 
 def without_values(refused: RefusedError) -> RefusedError:
-    """The refusal of what a document asks for, without any of it.
+    """Return the refusal of a document without its contents.
 
-    ``config_key`` names any object of the bucket, and who may call the function need not be allowed to read there.
+    ``config_key`` can name any object of the bucket, and the caller may have no right to read it.
     """
     return RefusedError(
         refused.status_code,
         refused.code,
-        "What the document under config_key asks for is refused, and none of it is repeated: put its fields into the"
-        " call itself to see which.",
+        "The document under config_key is refused. Its contents are not shown: put its fields into the call itself to"
+        " see which one is wrong.",
     )
 
 
@@ -105,7 +104,7 @@ def _merged(asked: MigrationEnd, document: MigrationEnd) -> MigrationEnd:
 
 
 def migrate(request: FunctionRequest, surroundings: ActionContext) -> Answer:
-    """200 all done; 202 more is left, or the state machine has it; 4xx refused; 500 failed and undone."""
+    """Return 200: done; 202: call again, or the state machine runs it; 4xx: refused; 500: failed and undone."""
     asked = with_document(request, surroundings)
     try:
         return _migrate(asked, surroundings)
@@ -135,7 +134,7 @@ def _within(request: FunctionRequest, surroundings: ActionContext, own: allowed_
 
 
 def _from_elsewhere(request: FunctionRequest, surroundings: ActionContext, own: allowed_places.Own) -> Answer:
-    # What cannot be seen to be named is not named.
+    # Without the configuration, nothing counts as named.
     configuration = require_configuration(surroundings, 403, "NotNamed")
     entry = allowed_places.named_entry(own, request, configuration)
     _require_keys(request, surroundings, entry)
@@ -144,7 +143,7 @@ def _from_elsewhere(request: FunctionRequest, surroundings: ActionContext, own: 
 
 
 def _require_keys(request: FunctionRequest, surroundings: ActionContext, entry: Entry) -> None:
-    """Objects that are named one by one are there, where the function may look; elsewhere the plan looks.
+    """Check that the requested keys exist, if the source is the deployment bucket. Otherwise the plan checks them.
 
     Raises:
         RefusedError: 404, naming the key.
@@ -160,7 +159,7 @@ def _require_keys(request: FunctionRequest, surroundings: ActionContext, entry: 
         except ClientError as problem:
             if code_of(problem) not in ABSENT:
                 raise
-            raise RefusedError(404, "NoSuchObject", f"source.keys: {key} is not there.") from problem
+            raise RefusedError(404, "NoSuchObject", f"source.keys: {key} does not exist.") from problem
 
     with ThreadPoolExecutor(_KEYS_AT_ONCE) as pool:
         list(pool.map(look, request.keys))
@@ -176,14 +175,14 @@ def _elsewhere(
         return _done(request, migration.finish())
     require_no_copying(request, surroundings)
     asked = migration.ask([entry], Level.FULL, request.keys)
-    tell_start(request, surroundings)
+    announce_start(request, surroundings)
     execution = start_machine(request, surroundings, "plan", asked=asked, on_failure=on_failure)
-    # One that an earlier release began has the entries in its input.
+    # An execution that an earlier release began has the entries in its input.
     if execution.given.get("asked") != asked and execution.given.get("entries") != [entry_line(entry)]:
         raise RefusedError(
             409,
             "Conflict",
-            f"Migration {migration_id} is another one, and runs in {execution.arn}: give another id.",
+            f"Another migration with the id {migration_id} runs in {execution.arn}: use another id.",
         )
     return Answer(
         202,
@@ -203,11 +202,11 @@ def _here(request: FunctionRequest, surroundings: ActionContext, entries: list[E
 
     migration = replace(own_migrations(surroundings), watch=watch).of(str(request.migration_id))
     metadata = migration.begin(entries, Level.FULL, asked=Asked(request.keys))
-    tell_start(request, surroundings)
+    announce_start(request, surroundings)
     if metadata["status"] != "completed":
         if not migration.run(has_time(surroundings)):
             return _more(request, metadata, sum(done.values()))
-        # Whoever takes it back meanwhile waits for this to end, or has stopped it.
+        # A rollback meanwhile waits for this call to end, or has stopped it.
         finished = migration.finish_unless_stopped()
         if finished is None:
             return _stopped(request)
@@ -241,7 +240,7 @@ def _stopped(request: FunctionRequest) -> Answer:
 def _labelled(
     request: FunctionRequest, surroundings: ActionContext, migration: Migration, metadata: Metadata
 ) -> Metadata:
-    """Nothing is carried: the record says what the two ends were called."""
+    """Add the labels of source and target to the record of a migration that carries nothing."""
     variables = surroundings.variables
     here = place_line(DataLocation(variables.region, variables.deployment_bucket))
     ends: dict[str, Any] = {
@@ -250,7 +249,7 @@ def _labelled(
     }
     store, name = migration.store, migration.records.metadata
     found = store.look(name)
-    # It may have been taken back since, and then the record says that.
+    # A rollback since has changed the record.
     if found is not None and json.loads(found[0]) == metadata:
         labelled = dump(metadata | ends).encode() + b"\n"
         store.replace(name, labelled, found[1])
@@ -275,7 +274,7 @@ def _done(request: FunctionRequest, metadata: Metadata) -> Answer:
 def _undone(
     request: FunctionRequest, surroundings: ActionContext, migration: Migration, metadata: Metadata
 ) -> Answer:
-    """What was written goes back, in the same call as far as the time lasts."""
+    """Roll the migration back, as far as this call has time, and return the failure."""
     problems, conflicts = metadata["problems"], metadata["plan"]["conflict"]
     record = migration.rollback("the migration could not be proven", has_time(surroundings))
     what = (
@@ -299,9 +298,9 @@ def _undone(
 
 def _went_back(record: Metadata) -> str:
     if record["status"] != "completed":
-        return "taking back what was written has more to do: call rollback with the same id"
-    kept = f", but for {len(record['conflicts'])} that were changed since" if record["conflicts"] else ""
-    return f"what was written is taken back{kept}"
+        return "its rollback is not finished: call rollback with the same id"
+    kept = f", except {len(record['conflicts'])} that were changed since" if record["conflicts"] else ""
+    return f"all copies are rolled back{kept}"
 
 
 def _named(items: Sequence[Mapping[str, Any]]) -> str:

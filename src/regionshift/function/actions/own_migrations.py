@@ -1,4 +1,4 @@
-"""What ``migrate`` and ``rollback`` share: the region's own migrations, time, and how a failure is told."""
+"""Shared by ``migrate`` and ``rollback``: the region's own migrations, their checks, and answers to failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from regionshift.carriers.bounds import Bounds, Route, own_bucket
 from regionshift.carriers.executions import Execution, Executions
 from regionshift.carriers.migration import Migrations
-from regionshift.carriers.records import MigrationRecords
+from regionshift.carriers.records import Layout, MigrationRecords
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.carriers.transport import S3Error
 from regionshift.errors import InputError, Refused, RegionshiftError
@@ -26,19 +26,19 @@ from regionshift.function.surroundings import ActionContext, Variables, utc_now
 from regionshift.waiting import Waiter
 
 _RESERVE_MS = 15_000
-"""Kept at the end of a call for what is begun already, its record, and the reports."""
-# What the objects and the records of every migration into the region rest on.
+"""Reserved at the end of a call for running items, their record, and the reports."""
+# The bucket and the key of all objects and records of migrations into the region.
 _CHECKS: Mapping[str, Check] = {"s3_bucket": check_bucket, "encryption": check_encryption}
 
 
 def own_migrations(surroundings: ActionContext, routes: Sequence[Route] = ()) -> Migrations:
-    """Migrations within the region's own bucket, with the function's own rights.
+    """Return the migrations within the region's own bucket, with the function's own rights.
 
     Args:
-        routes: what the settings name beside.
+        routes: more routes, from the settings.
 
     Raises:
-        RefusedError: 501, this function knows of no key for their records.
+        RefusedError: 501, this function has no key for records.
     """
     variables, invocation, clients = surroundings.variables, surroundings.invocation, surroundings.clients
     own = own_bucket(variables.region, variables.deployment_bucket)
@@ -49,51 +49,51 @@ def own_migrations(surroundings: ActionContext, routes: Sequence[Route] = ()) ->
         Bounds(variables.deployment_bucket, (own, *routes)),
         surroundings.clock,
     )
-    # Another call may take the migration back while this one copies.
+    # Another call may roll the migration back while this one copies.
     return replace(made, call_seconds=lambda: invocation.remaining_ms() / 1000)
 
 
 @lru_cache(maxsize=1)
 def _seals(clients: FunctionClients, variables: Variables) -> Seals:
-    """Kept with the process's clients, so that the key is asked for once."""
+    """Return the seals. They are kept with the process's clients, so that KMS is asked once."""
     if not variables.records_key_arn:
-        raise RefusedError(501, "NotImplemented", "This function was told of no key for its records.")
+        raise RefusedError(501, "NotImplemented", "This function has no key for its records.")
     ask = by_kms(clients.kms.generate_mac, variables.records_key_arn)
     return Seals(ask, variables.region, variables.deployment_bucket, utc_now)
 
 
 def require_configuration(surroundings: ActionContext, status: int, code: str) -> FunctionConfiguration:
-    """What the settings say.
+    """Return the configuration.
 
     Raises:
-        RefusedError: with ``status`` and ``code``, it cannot be read.
+        RefusedError: with ``status`` and ``code``: it cannot be read.
     """
     try:
         return read_configuration(surroundings.variables, surroundings.clients)
     except ConfigurationError as problem:
-        raise RefusedError(status, code, f"What the settings say cannot be read: {problem}.") from problem
+        raise RefusedError(status, code, f"The configuration cannot be read: {problem}.") from problem
 
 
 def has_time(surroundings: ActionContext) -> Callable[[], bool]:
-    """Whether something more may be begun."""
+    """Return a function: whether there is time to start another item."""
     return lambda: surroundings.invocation.remaining_ms() > _RESERVE_MS
 
 
-def tell_start(request: FunctionRequest, surroundings: ActionContext) -> None:
-    """Announce; a topic that does not answer stops no migration."""
+def announce_start(request: FunctionRequest, surroundings: ActionContext) -> None:
+    """Publish the start. When the topic does not answer, the migration continues."""
     try:
         surroundings.announce(request)
     except AWS_PROBLEMS:
-        surroundings.logger.exception("The start could not be told.")
+        surroundings.logger.exception("The notification of the start could not be sent.")
 
 
 def start_machine(
     request: FunctionRequest, surroundings: ActionContext, step: str, **fields: Any
 ) -> Execution:
-    """Start the region's state machine, or join what runs there for this migration already.
+    """Start the region's state machine, or return the execution that runs for this migration already.
 
     Raises:
-        RefusedError: 501, this function knows of none.
+        RefusedError: 501, this function has no state machine.
         botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it could not be started.
     """
     executions = _executions(request, surroundings)
@@ -101,13 +101,14 @@ def start_machine(
 
 
 def require_no_copying(request: FunctionRequest, surroundings: ActionContext) -> None:
-    """See that no copying that the command began is at its end yet: it may have been stopped.
+    """Check that no execution of the command still copies for this migration.
 
-    It skips what it had not begun, and once the stop is forgotten it would count that as missing.
+    A stopped execution skips the remaining batches. If this call removed the stop flag, that execution would report
+    these batches as missing.
 
     Raises:
-        RefusedError: 409, it runs; 501, this function knows of no state machine.
-        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it cannot be seen.
+        RefusedError: 409, an execution copies; 501, this function has no state machine.
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: the executions cannot be read.
     """
     for execution in _executions(request, surroundings).running():
         if execution.step == "copy":
@@ -120,13 +121,13 @@ def _executions(request: FunctionRequest, surroundings: ActionContext) -> Execut
     if not machine:
         raise RefusedError(501, "NotImplemented", "This function has no state machine for other places.")
     records = MigrationRecords(own_migrations(surroundings).store, str(request.migration_id))
-    # Half of the time that is left; the other half is for what follows.
+    # Half of the remaining time; the other half is for the work.
     waiter = Waiter(max(0, surroundings.invocation.remaining_ms() - _RESERVE_MS) / 2000)
     return Executions(records, surroundings.clients.stepfunctions, machine, waiter)
 
 
 def told(request: FunctionRequest, error: RegionshiftError) -> Answer:
-    """A carrier's error as an answer: 4xx when nothing was done and asking otherwise would help."""
+    """Return a carrier's error as an answer: 4xx when nothing was done and another request could succeed."""
     status, code = 500, "MigrationFailed"
     cause = error.__cause__
     denied = isinstance(cause, S3Error) and cause.status == 403
@@ -142,27 +143,17 @@ def told(request: FunctionRequest, error: RegionshiftError) -> Answer:
     return Answer(status, request.action, sentence, code=code, migration_id=request.migration_id)
 
 
-def numbers(counts: Mapping[str, Any]) -> dict[str, int]:
-    """Just the counts."""
-    return {name: number for name, number in counts.items() if isinstance(number, int)}
-
-
-def record_key(migration_id: str) -> str:
-    """``migrations/{id}/metadata.json``; the id was checked when the request was parsed."""
-    return f"migrations/{migration_id}/metadata.json"
-
-
 def require_record(request: FunctionRequest, surroundings: ActionContext) -> None:
-    """See that the migration has a record.
+    """Check that the migration has a record.
 
     Raises:
         RefusedError: 404, naming the id.
-        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it cannot be seen.
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: the record cannot be read.
     """
     assert request.migration_id is not None, "only validate comes without an id"
     try:
         surroundings.clients.s3.head_object(
-            Bucket=surroundings.variables.deployment_bucket, Key=record_key(request.migration_id)
+            Bucket=surroundings.variables.deployment_bucket, Key=Layout(request.migration_id).metadata
         )
     except ClientError as problem:
         if code_of(problem) not in ("404", "NoSuchKey"):
@@ -175,10 +166,10 @@ def require_record(request: FunctionRequest, surroundings: ActionContext) -> Non
 def require_valid_target(
     request: FunctionRequest, surroundings: ActionContext, configuration: FunctionConfiguration
 ) -> None:
-    """Ask the checks of the region's bucket and key, when the configuration wants it.
+    """Check the region's bucket and key, unless the configuration turns validation off.
 
     Raises:
-        RefusedError: 409, one of them is false; it is named.
+        RefusedError: 409, naming the check that failed.
     """
     if configuration.enable_validation is not True:
         return
@@ -196,6 +187,6 @@ def require_valid_target(
                 raise RefusedError(
                     409,
                     "TargetNotValid",
-                    f"The target does not validate: {name}: {finding.asked}: {finding.answer}."
+                    f"The target fails a check: {name}: {finding.asked}: {finding.answer}."
                     " Nothing was copied; fix it and call again.",
                 )

@@ -1,4 +1,4 @@
-"""``rollback``: take back what a migration into this region wrote."""
+"""``rollback``: undo the writes of a migration into this region."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from regionshift.carriers.summary import entries_of
 from regionshift.errors import RegionshiftError
 from regionshift.function.actions import allowed_places
 from regionshift.function.actions.own_migrations import (
+    announce_start,
     has_time,
     own_migrations,
     require_configuration,
     require_record,
     start_machine,
-    tell_start,
     told,
 )
 from regionshift.function.answer import Answer
@@ -23,7 +23,7 @@ from regionshift.function.surroundings import ActionContext
 
 
 def rollback(request: FunctionRequest, surroundings: ActionContext) -> Answer:
-    """200 done, 202 more is left or the state machine has it, 404 no record of this region."""
+    """Return 200: done; 202: call again, or the state machine runs it; 404: this region has no such record."""
     require_record(request, surroundings)
     try:
         return _take_back(request, surroundings)
@@ -42,7 +42,7 @@ def _take_back(request: FunctionRequest, surroundings: ActionContext) -> Answer:
         )
     migration = _within_bounds(surroundings, migration, metadata)
     migration.require_free()
-    tell_start(request, surroundings)
+    announce_start(request, surroundings)
     if not _is_own(metadata, surroundings.variables.deployment_bucket):
         execution = start_machine(request, surroundings, "undo")
         sentence = f"Rollback of {migration_id} runs in the state machine."
@@ -61,11 +61,11 @@ def _take_back(request: FunctionRequest, surroundings: ActionContext) -> Answer:
 
 
 def _within_bounds(surroundings: ActionContext, migration: Migration, metadata: Metadata) -> Migration:
-    """The migration, which may go where ``metadata`` says; of parameters and secrets the worker knows.
+    """Return the migration with bounds for its objects. The worker checks parameters and secrets.
 
     Raises:
-        OutOfBounds: the settings do not name that today.
-        RefusedError: 403, the settings cannot be read.
+        OutOfBounds: the settings do not name its places today.
+        RefusedError: 403, the configuration cannot be read.
     """
     variables = surroundings.variables
     own = allowed_places.Own(variables.region, variables.deployment_bucket)
@@ -82,7 +82,7 @@ def _within_bounds(surroundings: ActionContext, migration: Migration, metadata: 
 
 
 def _is_own(metadata: Metadata, bucket: str) -> bool:
-    """Whether everything that was written lies in the region's own bucket."""
+    """Whether all writes are in the region's own bucket."""
     entries = [part["entry"] for part in metadata.get("entries", ())]
     return all(entry["kind"] == "s3" and entry["target"]["bucket"] == bucket for entry in entries)
 

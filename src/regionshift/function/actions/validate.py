@@ -1,4 +1,4 @@
-"""``validate``: measure this region's part of the environment and say so, check by check."""
+"""``validate``: check the environment's resources in this region."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOES_NOT_APPLY = "does not apply"
 
 
 def validate(request: FunctionRequest, surroundings: ActionContext) -> Answer:
-    """Run every check side by side; 200 when none is false, else 500."""
+    """Run all checks in parallel. Return 200 when none failed, else 500."""
     findings = _measure(request, surroundings, _checks_for(request))
     results = {name: verdict(found) for name, found in findings.items()}
     fields = {
@@ -28,9 +28,9 @@ def validate(request: FunctionRequest, surroundings: ActionContext) -> Answer:
     failed = [name for name, result in results.items() if result is False]
     region = surroundings.variables.region
     if failed:
-        sentence = f"These checks are false in {region}: {', '.join(failed)}."
+        sentence = f"These checks failed in {region}: {', '.join(failed)}."
         return Answer(500, request.action, sentence, code="ValidationFailed", fields=fields)
-    return Answer(200, request.action, f"Every check that applies is true in {region}.", fields=fields)
+    return Answer(200, request.action, f"All checks that apply passed in {region}.", fields=fields)
 
 
 def _checks_for(request: FunctionRequest) -> Mapping[str, Check]:
@@ -38,7 +38,7 @@ def _checks_for(request: FunctionRequest) -> Mapping[str, Check]:
 
 
 def verdict(findings: Sequence[CheckAnswer]) -> bool | str:
-    """False when one finding is, else true; ``does not apply`` when nothing could be asked of this region."""
+    """Return False when a finding is False, else True; ``does not apply`` when no finding applies."""
     if any(finding.ok is False for finding in findings):
         return False
     return True if any(finding.ok for finding in findings) else DOES_NOT_APPLY
@@ -47,7 +47,7 @@ def verdict(findings: Sequence[CheckAnswer]) -> bool | str:
 def _measure(
     request: FunctionRequest, surroundings: ActionContext, checks: Mapping[str, Check]
 ) -> dict[str, Sequence[CheckAnswer]]:
-    # One thread more than checks: some of them wait for the configuration that the first one fetches.
+    # One more thread than checks: it reads the configuration, for which some checks wait.
     with ThreadPoolExecutor(len(checks) + 1) as pool:
         reading = pool.submit(_configuration, surroundings)
         subject = Subject(
@@ -74,6 +74,6 @@ def _safely(name: str, check: Check, subject: Subject, logger: Logger) -> Sequen
     try:
         return check(subject)
     except Exception as problem:
-        # A reply that we did not foresee makes this check false; the others still say what they measured.
-        logger.exception(f"The check {name} failed in a way it does not know.")
+        # An unexpected reply fails only this check.
+        logger.exception(f"The check {name} failed unexpectedly.")
         return (CheckAnswer(name, f"failed unexpectedly: {type(problem).__name__}", False),)
