@@ -1,4 +1,4 @@
-"""This machine: what is wrong with its disk or clock, by errors or another program's words; processes and memory."""
+"""This machine: errors that mean a problem of its disk or clock; processes and memory."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import os
 import re
 from typing import Final
 
-# errno(3). What the operating system says of a file or its disk, and what a person can do about it.
+# errno(3): the problem with a file or its disk, and its remedy.
 _DISK = {
     errno.ENOSPC: ("no room is left on the disk", "make room there, then run the command again"),
     errno.EDQUOT: ("the quota of this user is used up", "make room there, then run the command again"),
     errno.EROFS: ("the file system is mounted read-only", "mount it writable, or put it elsewhere"),
-    errno.EACCES: ("this user may not do that", "run as the user whose it is, or give this one the right"),
-    errno.EPERM: ("this user may not do that", "run as the user whose it is, or give this one the right"),
+    errno.EACCES: ("this user may not do that", "run as the owner of the file, or give this user the right"),
+    errno.EPERM: ("this user may not do that", "run as the owner of the file, or give this user the right"),
     errno.EEXIST: (
-        "something is there already that is no folder",
+        "there is already a file of that name",
         "move that file away, or use another path",
     ),
     errno.ENOTDIR: (
@@ -26,17 +26,17 @@ _DISK = {
     ),
     errno.EISDIR: ("a folder is where a file belongs", "move that folder away"),
     errno.ENAMETOOLONG: ("the path is too long", "use a shorter one"),
-    errno.EIO: ("the disk does not read or write", "look at the disk; nothing more is to be written there"),
+    errno.EIO: ("the disk does not read or write", "check the disk, and write nothing more to it"),
     errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
-    errno.ENFILE: ("too many files are open on this machine", "close what is not needed"),
+    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
 }
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def disk_trouble(error: BaseException) -> tuple[str, str] | None:
-    """What is wrong with a file or its disk, and what to do; None when the error tells of neither.
+    """Return the problem with a file or its disk, and its remedy; None when the error is another one.
 
-    An error of a library that only quotes the operating system's (Rust: "… (os error 28)") is read too.
+    Errors of libraries that quote the operating system's (Rust: "… (os error 28)") are read too.
     """
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _OS_ERROR.search(str(error))):
@@ -48,7 +48,7 @@ _FULL = ("no space left on device", "disk quota exceeded", "not enough space on 
 
 
 def is_full(said: BaseException | str) -> bool:
-    """Whether an error, or what another program printed, says that a disk is full."""
+    """Whether an error, or the output of another program, says that a disk is full."""
     if isinstance(said, OSError):
         return said.errno in (errno.ENOSPC, errno.EDQUOT)
     return any(sign in str(said).lower() for sign in _FULL)
@@ -63,16 +63,16 @@ _TIME: Final = re.compile(
 
 
 def tells_of_clock(said: str) -> bool:
-    """Whether AWS's words, as such or quoted by another program, mean that this machine's clock is wrong.
+    """Whether a message of AWS, also quoted by another program, means that this machine's clock is wrong.
 
-    AWS refuses a request that was signed more than five minutes (S3: fifteen) before or after the time at which it
-    came (IAM User Guide, "Troubleshoot Signature Version 4 signing"; Amazon S3 API Reference, "Error responses").
+    AWS refuses a request that was signed more than five minutes (S3: fifteen) before or after its arrival.
+    Sources: IAM User Guide, "Troubleshoot Signature Version 4 signing"; Amazon S3 API Reference, "Error responses".
     """
     return bool(_TIME.search(said))
 
 
 def lives(pid: int) -> bool:
-    """Whether there is a process of that number on this machine, ours or somebody else's."""
+    """Whether there is a process with that id on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -82,16 +82,16 @@ def lives(pid: int) -> bool:
     return True
 
 
-# Containers made since the last look, and looks until one at older generations. Python's own (700, 10, 10) suit
-# a small heap; the program's resources make one of a million objects, and few of them are garbage in cycles.
+# Arguments of gc.set_threshold. Python's own (700, 10, 10) are for a small heap. Our program has a million objects, and
+# few of them are garbage in cycles.
 THRESHOLDS = (20_000, 20, 50)
 
 
 def collect_garbage_less() -> None:
-    """Look for garbage seldom, and not once more at the end, when the whole process goes.
+    """Collect cyclic garbage seldom, and not at exit.
 
-    What is in no cycle goes when it is let go of, as always. A command that runs the engine for five regions spends
-    a third of its own time on looking otherwise, one second of it after its last word.
+    Otherwise a command that runs the engine for five regions spends a third of its own time on garbage collection, one
+    second of it after its last output.
     """
     gc.set_threshold(*THRESHOLDS)
     atexit.register(gc.freeze)

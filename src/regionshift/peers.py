@@ -1,14 +1,13 @@
-"""Who is at the other end of a connection to a port of ours: every user of the machine can reach loopback.
+"""Find the owner of a connection to one of our ports, because all users of the machine can reach loopback.
 
-The engine and this process speak gRPC over loopback ports, without credentials: the engine's protocol has none
-(`PULUMI_DEBUG_PROVIDERS` takes a port and nothing else). So each call is answered only when the system says that the
-socket which made it is this user's: on Linux the kernel is asked for that one socket (sock_diag(7)), and where it does
-not answer /proc/net/tcp is read, which names the owner of every socket (proc(5)); elsewhere by the connections of this
-process and its children. Nothing is remembered from call to call: a port number that one connection leaves, another
-user's may have next.
+The engine and this process use gRPC over loopback ports, without credentials: the engine's protocol has none
+(`PULUMI_DEBUG_PROVIDERS` accepts only a port). So a call is answered only when its socket belongs to this user. On
+Linux the kernel is asked for that socket (sock_diag(7)). If it does not answer, /proc/net/tcp is read, which has the
+owners of all sockets (proc(5)). On other systems, only connections of this process and its children are answered. No
+answer is cached, because another user can get the same port number next.
 
-An `up` is some thousand calls. To write the table the kernel walks all its sockets: 12 ms of processor time on a
-machine of two cores, which was more than half of a preview of three regions. One socket it finds in microseconds.
+An `up` makes about a thousand calls. Reading the table takes 12 ms of processor time on two cores, which was more than
+half of a preview of three regions. The kernel finds one socket in microseconds.
 """
 
 from __future__ import annotations
@@ -25,22 +24,22 @@ from typing import Any
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _ESTABLISHED = "01"
 _LOOPBACK = f"{struct.unpack('=I', socket.inet_aton('127.0.0.1'))[0]:08X}"
-# As an IPv6 socket has it: ::ffff:127.0.0.1, word by word in the machine's own order.
+# The form in the table of IPv6: ::ffff:127.0.0.1, each word in the machine's byte order.
 _MAPPED = f"{0:016X}{struct.unpack('=I', bytes.fromhex('0000ffff'))[0]:08X}{_LOOPBACK}"
 _LOOPBACK_BYTES = socket.inet_aton("127.0.0.1")
 # linux/netlink.h, linux/sock_diag.h and linux/inet_diag.h
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST = 4, 20, 1
 _HEADER, _ANY_STATE, _NO_INTERFACE = 16, 0xFFFFFFFF, struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
-_ANSWER = struct.Struct("=xB2x4s56xI4x")  # its state, its two ports, its owner
+_ANSWER = struct.Struct("=xB2x4s56xI4x")  # state, both ports, owner
 _PEER = re.compile(r"ipv4:127\.0\.0\.1:(\d+)|ipv6:\[::ffff:127\.0\.0\.1\]:(\d+)")
 _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
 def own_server(grpc: Any, *arguments: Any, **options: Any) -> Any:
-    """A ``grpc.server`` of these arguments that answers this user's processes alone.
+    """Return a ``grpc.server`` with these arguments that answers only processes of this user.
 
     Args:
-        grpc: the module, which whoever has no such server need not import.
+        grpc: the module, so that this one need not import it.
     """
     guard = _OnlyOwn(grpc.StatusCode.PERMISSION_DENIED)
     server = grpc.server(*arguments, **options, interceptors=(guard,))
@@ -49,19 +48,19 @@ def own_server(grpc: Any, *arguments: Any, **options: Any) -> Any:
 
 
 class _OnlyOwn:
-    """A gRPC server's interceptor (``grpc.ServerInterceptor``): who is not this user gets ``denied``."""
+    """An interceptor (``grpc.ServerInterceptor``) that answers ``denied`` to other users."""
 
     def __init__(self, denied: Any) -> None:
         self._denied = denied
         self._port: int | None = None
 
     def bind(self, add_port: Callable[[str], int], address: str) -> int:
-        """The port that ``add_port``, the server's own, gives for ``address``."""
+        """Bind ``address`` with the server's own ``add_port``; return the port."""
         self._port = add_port(address)
         return self._port
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
-        """The handler of a call, behind the question who asks."""
+        """Return the handler of a call, with the check of the caller."""
         handler = continuation(details)
         if handler is None:
             return None
@@ -82,10 +81,10 @@ class _OnlyOwn:
 
 
 def is_own_peer(peer: str, to: int | None = None, tables: tuple[str, ...] = _TABLES) -> bool:
-    """Whether the process behind ``peer`` (``ipv4:127.0.0.1:PORT``) runs as this user. A peer that is not found is not.
+    """Whether the process of ``peer`` (``ipv4:127.0.0.1:PORT``) runs as this user. False for an unknown peer.
 
-    ``to``: the port of ours that it is connected to; without it every connection from that port counts.
-    Without /proc and without psutil nobody can tell, and everybody is answered (docs/known-limits.md).
+    ``to``: our port of the connection; None: all connections from the peer's port count. Without /proc and psutil the
+    owner is unknown, and the answer is True (docs/known-limits.md).
     """
     found = _PEER.fullmatch(peer.replace("%5B", "[").replace("%5D", "]"))
     if found is None:
@@ -101,10 +100,10 @@ def is_own_peer(peer: str, to: int | None = None, tables: tuple[str, ...] = _TAB
 
 
 def _owner_of_connection(port: int, to: int) -> int | None:
-    """The owner of loopback's socket that is connected from ``port`` to ``to``, as the kernel says.
+    """Ask the kernel for the owner of the loopback connection from ``port`` to ``to``; None when it does not answer.
 
-    None: it does not say so, or there is no such connection. The message is struct inet_diag_req_v2, the answer
-    struct inet_diag_msg (sock_diag(7)); a lookup by all four numbers of a connection, and not a list.
+    The message is struct inet_diag_req_v2, the answer struct inet_diag_msg (sock_diag(7)). This is a lookup of one
+    connection, not a list.
     """
     family = getattr(socket, "AF_NETLINK", None)
     if family is None:
@@ -123,14 +122,14 @@ def _owner_of_connection(port: int, to: int) -> int | None:
     if len(answer) < _HEADER + _ANSWER.size or struct.unpack_from("=H", answer, 4)[0] != _SOCK_DIAG_BY_FAMILY:
         return None
     state, connected, owner = _ANSWER.unpack_from(answer, _HEADER)
-    # Where that connection is not, the kernel answers with whoever listens on the port.
+    # Without that connection, the kernel answers with the listener of the port.
     return owner if state == int(_ESTABLISHED) and connected == wanted[:4] else None
 
 
 def _owners(port: int, to: int | None, tables: tuple[str, ...]) -> Iterator[int]:
-    """The owner of each connection from ``port`` of loopback to ``to``; without it, to anywhere.
+    """Yield the owner of each loopback connection from ``port`` to ``to``; None: to any port.
 
-    A connection is named by both its ends (RFC 9293, 4, "connection"): two users' sockets may have one port.
+    A connection is identified by both ends (RFC 9293, 4, "connection"): two users' sockets can have the same port.
     """
     wanted = {f"{address}:{port:04X}" for address in (_LOOPBACK, _MAPPED)}
     ours = None if to is None else {f"{address}:{to:04X}" for address in (_LOOPBACK, _MAPPED)}
@@ -146,7 +145,7 @@ def _owners(port: int, to: int | None, tables: tuple[str, ...]) -> Iterator[int]
 
 
 def _ports_of_our_processes() -> set[int] | None:
-    """The ports from which this process and its children have connections; None where nothing tells them."""
+    """Return the local ports of connections of this process and its children; None without psutil."""
     try:
         import psutil  # comes with what the local target needs
     except ImportError:

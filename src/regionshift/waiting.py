@@ -1,9 +1,11 @@
-"""One bounded wait for all that AWS tells late: an answer that may be stale is asked for again before it is believed.
+"""Bounded waits for AWS's eventual consistency: a read that may be stale is repeated before its answer counts.
 
-What was just written may not be visible to the next read, from any place, for some time (IAM User Guide, "Troubleshoot
-IAM", "Changes that I make are not always immediately visible"; Amazon EC2 API Reference, "Eventual consistency"; Amazon
-S3 User Guide, "Amazon S3 data consistency model", of buckets and their settings; Step Functions API Reference,
-"DescribeExecution"). An answer that is as it should be costs no wait.
+A write may not be visible to reads for some time. A good answer costs no wait. Sources:
+
+- IAM User Guide, "Troubleshoot IAM", "Changes that I make are not always immediately visible";
+- Amazon EC2 API Reference, "Eventual consistency";
+- Amazon S3 User Guide, "Amazon S3 data consistency model", for buckets and their settings;
+- Step Functions API Reference, "DescribeExecution".
 """
 
 from __future__ import annotations
@@ -16,25 +18,25 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TypeVar
 
-_FIRST, _LONGEST = 0.1, 15.0  # seconds between two looks: doubled each time, up to the longest
+_FIRST, _LONGEST = 0.1, 15.0  # seconds between two reads: doubled each time, up to the longest
 
 SETTLING_SECONDS = {"aws": 120.0, "local": 5.0}
-"""How long an answer may be stale, by target. On AWS the two minutes that the ordinary provider waits for IAM, S3 and
-Secrets Manager (terraform-provider-aws, propagation timeouts); the embedded AWS is late in its weather alone."""
+"""How long a read may be stale, by target. On AWS two minutes, as in the ordinary provider for IAM, S3 and Secrets
+Manager (terraform-provider-aws, propagation timeouts). The embedded AWS is late only in bad weather."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Waiter:
-    """Asks again until the answer is as it should be, for ``seconds`` at most; then the last answer is believed.
+    """Repeats a read until its answer is good, for at most ``seconds``; then the last answer counts.
 
     Args:
-        seconds: 0 believes the first answer.
-        clock: seconds, monotonic. sleep: waits (seconds), or None: as long as nobody says that it is over.
-        longest: seconds between two looks at most: whoever measures how long it took is that much out.
-        began: by ``clock``, when the time began to run; None: with each wait of its own.
-        over: set when nobody wants to know any more; then the next look is the last.
+        seconds: 0: the first answer counts.
+        clock: returns seconds, monotonic. sleep: waits (seconds); None: waits until ``over`` is set.
+        longest: the most seconds between two reads.
+        began: when the time began, by ``clock``; None: each wait has its own time.
+        over: when this is set, the next read is the last.
     """
 
     seconds: float = 0.0
@@ -45,12 +47,12 @@ class Waiter:
     over: Event = field(default_factory=Event, repr=False, compare=False)
 
     def started(self) -> Waiter:
-        """The same with one time for all its waits, which runs from now on."""
+        """Return a waiter with one time for all of its waits, which begins now."""
         return replace(self, began=self.clock())
 
     @contextmanager
     def shared(self, workers: int) -> Iterator[tuple[ThreadPoolExecutor, Waiter]]:
-        """Threads, and what `started` gives for all of them. Whoever leaves with an error, as Ctrl-C, waits no more."""
+        """Yield a pool of threads, and a started waiter for them. An error in the block, as Ctrl-C, ends the waits."""
         waiter = replace(self.started(), over=Event())
         with ThreadPoolExecutor(workers) as pool:
             try:
@@ -61,7 +63,7 @@ class Waiter:
                 raise
 
     def looks(self) -> Iterator[bool]:
-        """One look each, after the pause before it; true for the last, whose answer is to be believed."""
+        """Yield once for each read, after the pause before it: True for the last, whose answer counts."""
         began, pause = self.clock() if self.began is None else self.began, _FIRST
         sleep = self.sleep or self.over.wait
         while (left := began + self.seconds - self.clock()) > 0 and not self.over.is_set():
@@ -71,7 +73,7 @@ class Waiter:
         yield True
 
     def until(self, ask: Callable[[], _T], is_good: Callable[[_T], bool]) -> _T:
-        """The first answer that is good; the last one when none is."""
+        """Return the first good answer, or else the last one."""
         for is_last in self.looks():
             found = ask()
             if is_last or is_good(found):
@@ -79,7 +81,7 @@ class Waiter:
         raise AssertionError("the last look returns")
 
     def past(self, ask: Callable[[], _T], passes: Callable[[Exception], bool]) -> _T:
-        """The first answer. What ``ask`` raises is raised when it does not pass, and at the last look."""
+        """Return the first answer. Retry after errors for which ``passes`` is true, until the last read."""
         for is_last in self.looks():
             try:
                 return ask()
@@ -90,9 +92,9 @@ class Waiter:
 
 
 AT_ONCE = Waiter()
-"""Believes the first answer."""
+"""Does not wait: the first answer counts."""
 
 
 def settling(target: str) -> Waiter:
-    """For reads that may be older than what was just written to ``target``."""
+    """Return the waiter for reads after writes to ``target``."""
     return Waiter(SETTLING_SECONDS[target])

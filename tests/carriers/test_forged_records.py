@@ -94,7 +94,7 @@ def test_a_record_of_another_migration_batch_or_kind_is_not_taken_for_this_one(
     del lab
     for to in (Layout("other").metadata, LAYOUT.plan(1), LAYOUT.results(0)):
         copied(world, LAYOUT.plan(0) if to != Layout("other").metadata else LAYOUT.metadata, to)
-        with pytest.raises(Unsealed, match="not of this place"):
+        with pytest.raises(Unsealed, match="copied from another place"):
             world.store.get(to)
 
 
@@ -108,7 +108,7 @@ def test_a_record_that_replication_brought_into_another_region_is_nobodys(world:
     )
     store = RecordStore(world.transport, SOURCE, there, seals_of(SOURCE, there))
 
-    with pytest.raises(Unsealed, match="not of this place"):
+    with pytest.raises(Unsealed, match="copied from another place"):
         store.get_json(LAYOUT.metadata)
 
 
@@ -236,7 +236,7 @@ def test_a_batch_whose_way_back_was_deleted_is_not_told_as_taken_back(world: Wor
     before = lab.look("target")
     world.clients.get("s3", TARGET).delete_object(Bucket=world.records_bucket, Key=LAYOUT.before(0))
 
-    with pytest.raises(Refused, match="what was there before batch 0"):
+    with pytest.raises(Refused, match="Batch 0 of migration m cannot be rolled back"):
         world.migrations.of("m").rollback()
 
     assert lab.look("target") == before
@@ -261,7 +261,7 @@ def test_batches_beside_one_that_is_refused_are_taken_back(
     first = migration.rollback(has_time=lambda: next(calls, False))
     assert first["status"] == "incomplete", "out of time: the next call goes on with what is left"
 
-    with pytest.raises(Refused, match="what was there before batch 0"):
+    with pytest.raises(Refused, match="Batch 0 of migration m cannot be rolled back"):
         migration.rollback()
 
     assert set(lab.look("target")) == {"a", "b2"}

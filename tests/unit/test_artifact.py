@@ -135,7 +135,7 @@ def test_another_version_stops_the_build(tmp_path: Path, monkeypatch: pytest.Mon
     root = _fake_installation(tmp_path / "site", monkeypatch)
     metadata = next(root.glob("jmespath-*.dist-info")) / "METADATA"
     metadata.write_text(metadata.read_text().replace("Version: 1", "Version: 99", 1))
-    with pytest.raises(ArtifactError, match=r"jmespath 99\S* is installed, the function is locked to"):
+    with pytest.raises(ArtifactError, match=r"jmespath 99\S* is installed, but the function is locked to"):
         build(tmp_path / "bad")
 
 

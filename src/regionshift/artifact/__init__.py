@@ -1,4 +1,4 @@
-"""The Lambda artifact: our function and its locked dependencies in one zip, the same bytes every time."""
+"""The Lambda artifact: our function and its locked dependencies in one reproducible zip."""
 
 from regionshift.artifact.build import build
 from regionshift.artifact.lock import ArtifactError

@@ -1,4 +1,4 @@
-"""``python -m regionshift.artifact``: lock the artifact to the distributions that are installed now."""
+"""``python -m regionshift.artifact``: lock the artifact to the installed distributions."""
 
 from regionshift.artifact.lock import LOCK, lock_text
 

@@ -1,4 +1,4 @@
-"""Put the artifact together and keep it under its digest."""
+"""Build the artifact and store it under its digest."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ _READABLE_FILE = 0o100644 << 16
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """The zip of ``files``, contents by path with forward slashes: its bytes depend on names and contents only.
+    """Return the zip of ``files`` (contents by path, with forward slashes). Only names and contents change its bytes.
 
-    Entries are sorted, dated to the first day a zip can hold, and readable by everyone (Lambda runs as another
-    user than the one that packed it). They are stored, not compressed: DEFLATE has no one right output, so the
-    same files give other bytes under another zlib (zlib-ng, as some Pythons are built with, differs from zlib),
-    and with them another digest and a needless deployment. It costs size only: Lambda takes 50 MB directly and
-    250 MB unpacked (Lambda Developer Guide, "Lambda quotas").
+    Entries are sorted, have the earliest date of the format, and are readable by everyone, because Lambda runs as
+    another user. They are not compressed: zlib and zlib-ng, which some Pythons use, give different bytes, and so a
+    different digest and a needless deployment. The size is no problem: Lambda accepts 50 MB directly and 250 MB
+    unpacked (Lambda Developer Guide, "Lambda quotas").
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -46,7 +45,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-# Packages of ours that may run in Lambda: pydantic-free, Pulumi-free, boto3 and Powertools only.
+# Our packages that run in Lambda: with boto3 and Powertools, without pydantic and Pulumi.
 PACKAGES = ("carriers", "function")
 _MODULES = (
     "__init__.py",
@@ -58,9 +57,9 @@ _MODULES = (
     "settings/regions.py",
 )
 
-# Lambda is told migration_handler.handler; the code keeps its one import path, regionshift.function.
+# Lambda calls migration_handler.handler; the code itself is in regionshift.function.
 ENTRIES = ("migration_handler", "migration_worker")
-_ENTRY = '''"""What Lambda is told to call."""
+_ENTRY = '''"""The entry of Lambda."""
 
 from regionshift.function.{name} import handler
 
@@ -69,7 +68,7 @@ __all__ = ["handler"]
 
 
 def own_files() -> dict[str, bytes]:
-    """Our part of the artifact, by path in the zip: what runs in Lambda and the modules that Lambda calls."""
+    """Return our own files of the artifact, by path in the zip."""
     root = Path(regionshift.__file__).parent
     sources = [root / name for name in _MODULES]
     for package in PACKAGES:
@@ -79,12 +78,12 @@ def own_files() -> dict[str, bytes]:
 
 
 def build(cache_dir: Path) -> Artifact:
-    """The function's zip, ``function-<digest>.zip`` in ``cache_dir``; the same input gives the same bytes.
+    """Build the function's zip, ``function-<digest>.zip`` in ``cache_dir``.
 
-    A file that is already there is used when its bytes are right, else written anew.
+    An existing file is used when its bytes are right, else replaced.
 
     Raises:
-        ArtifactError: a dependency is missing, is not at its locked version, or was changed.
+        ArtifactError: a dependency is missing, has another version than the lock, or was changed.
     """
     content = pack(collect())
     digest = hashlib.sha256(content).hexdigest()
@@ -95,10 +94,10 @@ def build(cache_dir: Path) -> Artifact:
 
 
 def collect() -> dict[str, bytes]:
-    """Everything in the zip, by path.
+    """Return all files of the zip, by path.
 
     Raises:
-        ArtifactError: as of ``build``.
+        ArtifactError: see ``build``.
     """
     files: dict[str, bytes] = {}
     locked = read_lock()
@@ -112,12 +111,12 @@ def collect() -> dict[str, bytes]:
 def _compare(selection: DistributionPart, found: Installed, version: str, digest: str) -> None:
     if found.version != version:
         raise ArtifactError(
-            f"{selection.name} {found.version} is installed, the function is locked to {version}.",
+            f"{selection.name} {found.version} is installed, but the function is locked to {version}.",
             remedy=f"pip install {selection.name}=={version}",
         )
     if tree_digest(found.files) != digest:
         raise ArtifactError(
-            f"{selection.name} {version} is installed with other contents than the function is locked to.",
+            f"The installed files of {selection.name} {version} differ from those in the function's lock.",
             remedy=f"pip install --force-reinstall {selection.name}=={version}",
         )
 
@@ -127,7 +126,7 @@ def _holds(path: Path, digest: str) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Under another name first: who builds at the same time, or is killed, leaves no half file."""
+    """Write under another name first, so that no half file remains after a kill or beside another build."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
     temporary = Path(name)

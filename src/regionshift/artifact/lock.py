@@ -1,11 +1,11 @@
-"""Which installed distributions go into the artifact, at which version and with which contents.
+"""The installed distributions in the artifact: their versions and contents.
 
-``function.lock`` has a line a distribution: ``<name>==<version> sha256:<digest of what is taken>``. The digest is
-over the files we take, so it is the same for every platform's wheel. When a dependency is raised on purpose,
-``python -m regionshift.artifact`` writes the lock anew from what is installed.
+``function.lock`` has a line for each distribution: ``<name>==<version> sha256:<digest>``. The digest covers only the
+files in the artifact, so it is the same for each platform's wheel. After an upgrade of a dependency,
+``python -m regionshift.artifact`` writes the lock again.
 
-Only Python sources, the data they read and the licences are taken. Compiled extensions are left out so that
-one zip runs on both architectures and every runtime: wrapt falls back to its own Python code without them.
+The artifact has only Python sources, their data and the licences. Compiled extensions are left out, so that one zip
+runs on both architectures and all runtimes: without them, wrapt uses its Python code.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _NOTHING = re.compile(r"(?!)")
 
 @dataclass(frozen=True)
 class DistributionPart:
-    """What is taken of a distribution: paths that begin with one of ``roots``, not those of ``leave_out``."""
+    """The files of a distribution that go into the artifact: below one of ``roots``, without ``leave_out``."""
 
     name: str
     roots: tuple[str, ...]
     leave_out: re.Pattern[str] = _NOTHING
 
     def takes(self, path: str) -> bool:
-        """Whether ``path``, as the distribution's RECORD has it, belongs into the artifact."""
+        """Whether ``path`` of the distribution's RECORD goes into the artifact."""
         if _LICENCE.fullmatch(path):
             return True
         return path.startswith(self.roots) and path.endswith(_TAKEN) and not self.leave_out.match(path)
@@ -49,17 +49,17 @@ class DistributionPart:
 
 @dataclass(frozen=True)
 class Installed:
-    """A distribution as it is installed: its version, and the contents taken of it by path."""
+    """An installed distribution: its version, and its files for the artifact by path."""
 
     version: str
     files: Mapping[str, bytes]
 
 
 def installed(selection: DistributionPart) -> Installed:
-    """Read what ``selection`` takes, checked against the hashes that it was installed with.
+    """Read the files of ``selection``, and check them by the hashes in RECORD.
 
     Raises:
-        ArtifactError: the distribution is not installed, has no RECORD, or a file is not what was installed.
+        ArtifactError: the distribution is not installed, has no RECORD, or a file was changed.
     """
     try:
         found = distribution(selection.name)
@@ -70,14 +70,14 @@ def installed(selection: DistributionPart) -> Installed:
     taken = [path for path in found.files or () if selection.takes(path.as_posix())]
     if not taken:
         raise ArtifactError(
-            f"{selection.name} {found.version} does not say what it installed.",
+            f"{selection.name} {found.version} has no list of its files.",
             remedy=_reinstall(selection.name),
         )
     return Installed(found.version, {path.as_posix(): _checked(path, found, selection) for path in taken})
 
 
 def tree_digest(files: Mapping[str, bytes]) -> str:
-    """SHA-256 (hex) over paths and contents."""
+    """Return the SHA-256 (hex) over paths and contents."""
     lines = [f"{hashlib.sha256(files[path]).hexdigest()}  {path}\n" for path in sorted(files)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -93,7 +93,7 @@ def _checked(path: PackagePath, found: Distribution, selection: DistributionPart
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
     if path.hash is None or path.hash.mode != "sha256" or path.hash.value != digest:
         raise ArtifactError(
-            f"{path} of {selection.name} {found.version} is not the file that was installed.",
+            f"{path} of {selection.name} {found.version} was changed since it was installed.",
             remedy=_reinstall(selection.name),
         )
     return content
@@ -106,10 +106,9 @@ def _reinstall(name: str) -> str:
 LOCK = Path(__file__).with_name("function.lock")
 _LINE = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) sha256:(?P<digest>[0-9a-f]{64})")
 
-# Not boto3 and botocore: Lambda's Python runtimes ship them (Lambda Developer Guide, "Building Lambda
-# functions with Python", "Runtime-included SDK versions").
-# Of Powertools only what logger, tracer and parameters import: the rest, above all the event handler with its
-# web pages, is four fifths of it. A test imports the artifact in an empty interpreter.
+# Without boto3 and botocore: Lambda's Python runtimes have them (Lambda Developer Guide, "Building Lambda functions
+# with Python", "Runtime-included SDK versions"). Of Powertools only the parts that logger, tracer and parameters
+# import, which are a fifth of it. A test imports the artifact in an empty interpreter.
 SELECTIONS = (
     DistributionPart(
         "aws-lambda-powertools",
@@ -135,14 +134,14 @@ class Locked:
 
 
 def read_lock(path: Path = LOCK) -> Mapping[str, Locked]:
-    """The locked distributions by name."""
+    """Return the locked distributions by name."""
     lines = path.read_text(encoding="utf-8").splitlines()
     matches = [_LINE.fullmatch(line) for line in lines]
     return {match["name"]: Locked(match["version"], match["digest"]) for match in matches if match}
 
 
 def lock_text() -> str:
-    """The lock of what is installed."""
+    """Return the lock of the installed distributions."""
     lines = ["# Written by python -m regionshift.artifact"]
     for selection in SELECTIONS:
         found = installed(selection)

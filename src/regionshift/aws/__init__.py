@@ -1,1 +1,1 @@
-"""How everything but the engine and the function reaches AWS: clients, guards, and errors told plainly."""
+"""Access to AWS for everything except the engine and the function: clients, guards, errors."""

@@ -1,4 +1,4 @@
-"""The one place where AWS clients are made: one retry policy, one set of timeouts, one cache."""
+"""Creates all AWS clients, with one retry policy, one set of timeouts and one cache."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_sts import STSClient
 
-# Seconds and attempts. AWS SDKs and Tools Reference, "Retry behavior": standard mode backs off with jitter
-# up to 20 s and keeps a quota of retries a client; two attempts more than its default of three.
+# Seconds and attempts. Standard mode backs off with jitter up to 20 s and has a quota of retries for each client (AWS
+# SDKs and Tools Reference, "Retry behavior"). Its default is three attempts.
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 60
 ATTEMPTS = 5
-# Where the question is only whether anybody answers: STS answers in milliseconds.
+# For questions whether a region answers: STS answers in milliseconds.
 IMPATIENT_READ_TIMEOUT = 5
 IMPATIENT_ATTEMPTS = 2
-# A synchronous invocation answers when the function ends, after 900 s at most (Lambda quotas): waiting for
-# less would make boto invoke it a second time.
+# A synchronous invocation answers when the function ends, after at most 900 s (Lambda quotas). With a shorter timeout
+# boto would invoke the function a second time.
 INVOCATION_TIMEOUT = 910
-# As many as threads work side by side anywhere in the product.
+# The most threads that use one client.
 CONNECTIONS = 32
 _OURS = "regionshift_call"
 
 
 @dataclass(frozen=True)
 class AccessKey:
-    """Credentials given by value. Without them boto looks where it always does."""
+    """Credentials by value. Without them, boto searches as usual."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -66,16 +66,17 @@ class AccessKey:
 
 
 class Clients:
-    """AWS clients by service and region, made when first asked for. Threads may share it.
+    """AWS clients by service and region, created on first use. Thread-safe.
 
     Args:
-        profile: the AWS profile to use; without it, and without ``key``, boto's usual search.
-        key: credentials by value. Then nothing of the user's AWS set-up (profile, files, proxy) is used.
-        endpoint: where everything goes instead of to AWS.
-        ca_bundle: PEM file to trust instead of the usual authorities.
-        account: whose buckets they must be, where a call does not say otherwise; nothing is expected without it.
-        is_logged: whether its calls are the user's; those of the embedded AWS itself are not.
-        ask_again: asked when the retries of boto are used up (event ``needs-retry``): seconds to wait before one more.
+        profile: the AWS profile; without it and without ``key``, boto searches as usual.
+        key: credentials by value. The user's AWS profile, files and proxy are then ignored.
+        endpoint: replaces AWS's endpoints.
+        ca_bundle: PEM file of certificate authorities, instead of the default.
+        account: the expected owner of buckets, unless a call names another; None: not checked.
+        is_logged: whether calls are logged; calls of the embedded AWS itself are not.
+        ask_again: handler of boto's event ``needs-retry``: returns the seconds to wait before one more attempt after
+            boto's own.
     """
 
     def __init__(
@@ -105,14 +106,14 @@ class Clients:
 
     @cached_property
     def impatient(self) -> Clients:
-        """The same for questions whose point is whether anybody answers: within some 20 s, not minutes.
+        """The same clients with short timeouts, about 20 s in all, to find out whether a region answers.
 
         Raises:
             AwsFailed: the profile does not exist.
         """
         with self._lock, told_plainly("global"):
             self._opened()
-        hurried = copy(self)  # with the same session, so that nobody is asked for a token twice
+        hurried = copy(self)  # with the same session, so that the user is not asked for a token twice
         hurried._made = {}
         hurried._read_timeout, hurried._attempts = IMPATIENT_READ_TIMEOUT, IMPATIENT_ATTEMPTS
         return hurried
@@ -151,15 +152,15 @@ class Clients:
     def get(self, service: Literal["sts"], region: str) -> STSClient: ...
 
     def get(self, service: str, region: str) -> Any:
-        """The client of ``service`` in ``region``.
+        """Return the client of ``service`` in ``region``.
 
         Raises:
-            AwsFailed: it cannot be made, for example as the profile does not exist.
+            AwsFailed: it cannot be created, for example because the profile does not exist.
         """
         return self.named(service, region)
 
     def named(self, service: str, region: str) -> Any:
-        """As :meth:`get`, for a service that is known only when the program runs."""
+        """As ``get``, for a service that is not known statically."""
         with self._lock:
             client = self._made.get((service, region))
             if client is None:
@@ -169,7 +170,7 @@ class Clients:
             return client
 
     def call(self, region: str, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """One call by the method's name, with boto's errors told plainly.
+        """Make one call by the method's name.
 
         Raises:
             AwsFailed: AWS refused, or did not answer.
@@ -180,10 +181,10 @@ class Clients:
         return answer
 
     def credentials(self) -> AccessKey:
-        """What signs requests now, for the few who sign their own; ask again before each use.
+        """Return the present credentials, for code that signs its own requests. Call it before each use.
 
         Raises:
-            AwsFailed: there are none.
+            AwsFailed: there are no credentials.
         """
         with self._lock, told_plainly("global"):
             found = self._opened().get_credentials()
@@ -193,7 +194,7 @@ class Clients:
         return AccessKey(str(frozen.access_key), str(frozen.secret_key), frozen.token)
 
     def configured_endpoints(self) -> dict[str, str]:
-        """Every ``endpoint_url`` that AWS's files give the profile, by where it stands; none where they are ignored.
+        """Return each ``endpoint_url`` of the profile in AWS's files, by its place; none when they are ignored.
 
         Raises:
             AwsFailed: the profile does not exist, or the file cannot be read.
@@ -217,7 +218,7 @@ class Clients:
         }
 
     def _opened(self) -> boto3.Session:
-        """The one session; only with the lock in hand."""
+        """Return the session. The caller must hold the lock."""
         if self._session is None:
             made = _isolated_session(self._key) if self._key else boto3.Session(profile_name=self._profile)
             self._session = made
@@ -248,7 +249,7 @@ class Clients:
         )
         if self._endpoint is None:
             return config
-        # One host serves every bucket, and it is never reached through a proxy.
+        # One host serves all buckets, and never through a proxy.
         own_host = Config(
             s3={"addressing_style": "path"},
             proxies={},
@@ -259,7 +260,7 @@ class Clients:
 
 
 def _isolated_session(key: AccessKey) -> boto3.Session:
-    """A session that reads no file and no profile: ``AWS_PROFILE`` may name one that does not exist here."""
+    """Return a session that reads no files and no profile: ``AWS_PROFILE`` may name a missing one."""
     core = botocore.session.Session(
         session_vars={
             "profile": (None, None, None, None),
@@ -277,17 +278,16 @@ def _isolated_session(key: AccessKey) -> boto3.Session:
 
 @lru_cache(maxsize=1)
 def _descriptions() -> Loader:
-    """What botocore reads of all services, shared: read anew it costs each session half a second of processor time."""
+    """Return one loader for all sessions: each new loader takes half a second of processor time."""
     return create_loader()
 
 
 def _log_calls(client: Any) -> None:
     """Log each call of ``client`` by botocore's events (boto3 guide, "Extensibility guide").
 
-    A line has what was asked of whom, how long it took, how often it was tried, and its request's id.
-
-    In full also the names of its parameters, and each HTTP request with the wait before it. Of an error the code
-    alone: AWS repeats values in its sentence.
+    A line has the service, operation and region, the time, the retries and the request's id. With `-vv` there are also
+    the names of the parameters, and each HTTP request with the wait before it. Errors are logged by their code, because
+    AWS repeats values in its messages.
     """
     service, region = client.meta.service_model.service_name, client.meta.region_name
 

@@ -1,7 +1,7 @@
-"""What boto raises, told once as the product's own error: AWS's message, the region, and what to do next.
+"""Translate boto's errors into ``AwsFailed``: AWS's message, the region, and what to do next.
 
-Two kinds are told apart from a mistake of ours: a region that is down (no route, no answer in time, or its own 5xx),
-and a clock of this machine that is wrong, for which AWS refuses every signature in words that hide it.
+Two causes are recognised. One is a region that is down: no route, no answer in time, or status 5xx. The other is a
+wrong clock on this machine: AWS then refuses each signature with a misleading message.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ MISSING_CREDENTIALS: Final = (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
-# What boto lets through when an answer is no answer of AWS's: it parses what came, and does not expect to fail.
+# Errors of boto's parsers when the answer is not AWS's.
 UNREADABLE: Final = (ResponseParserError, ParseError, HTTPError)
 _GONE: Final = re.compile(r"NotFound|NoSuch|DoesNotExist|NonExistent|InvalidResourceId|\.Malformed$|^404$")
 _NO_ANSWER: Final = "Check the network and the region's name; for the local target: regionshift local status"
 
-# botocore's, aws-sdk-go's and gRPC's words.
+# Words of botocore, aws-sdk-go and gRPC.
 _OUTSIDE = re.compile(
     r"timed? ?out|deadline exceeded|no route to host|connection (was )?(refused|reset|closed|aborted)"
     r"|\bEOF\b|broken pipe|network is unreachable|name resolution|server misbehaving"
@@ -91,25 +91,25 @@ _OUTSIDE = re.compile(
     r"|does not answer",
     re.IGNORECASE,
 )
-# What a region that is well says: no right, not enabled for the account, too many requests (S3 and EC2 say that
-# with 503: their API References, "Error responses" and "Error codes"); and a certificate that is not to be trusted.
+# Errors of a healthy region: no permission, not enabled for the account, too many requests (503 from S3 and EC2: their
+# API References, "Error responses" and "Error codes"); and a certificate that is not trusted.
 _OURS = re.compile(
     r"AccessDenied|UnauthorizedOperation|OptInRequired|InvalidClientTokenId|Throttl|SlowDown"
     r"|RequestLimitExceeded|TooManyRequests|certificate",
     re.IGNORECASE,
 )
 _SERVER_ERROR = 500
-# "Signature expired: 20261130T000000Z is now earlier than 20261130T001500Z (20261130T002000Z - 5 min.)": when the
-# request was signed, and, in brackets, AWS's own time.
+# "Signature expired: 20261130T000000Z is now earlier than 20261130T001500Z (20261130T002000Z - 5 min.)". The first time
+# is that of the signature, the one in brackets AWS's own.
 _TIMES: Final = re.compile(r"(\d{8}T\d{6}Z) is .*\((\d{8}T\d{6}Z) [-+]")
 _BASIC_TIME: Final = re.compile(r"\d{8}T\d{6}Z")
 
 
 class AwsFailed(WorkFailed):
-    """AWS, or the way to it, said no.
+    """AWS refused, or could not be reached.
 
-    ``code`` is AWS's short name, or the name of boto's error. ``is_outside``: the region did not answer as it
-    should, so the fault is not ours.
+    ``code``: AWS's error code, or the name of boto's error. ``is_outside``: the region does not work, so the fault is
+    not ours.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class AwsFailed(WorkFailed):
 
     @property
     def is_about_credentials(self) -> bool:
-        """Whether AWS could not tell, or boto could not find out, who is asking; of a wrong clock that is not said."""
+        """Whether credentials are missing or invalid. A wrong clock does not count."""
         is_one = self.code in BAD_CREDENTIALS or self.code in {kind.__name__ for kind in MISSING_CREDENTIALS}
         return is_one and not tells_of_clock(self.message)
 
@@ -146,11 +146,11 @@ def _id_of(code: str, message: str, *, is_outside: bool) -> str:
 
 @contextmanager
 def told_plainly(region: str, resource: str | None = None) -> Iterator[None]:
-    """Around calls of AWS: whatever boto raises in it becomes an :class:`AwsFailed`.
+    """Translate boto's errors in the block into ``AwsFailed``.
 
     Args:
-        region: where the calls go.
-        resource: what they are about, when that is one thing.
+        region: the region of the calls.
+        resource: the resource of the calls, if it is only one.
     """
     try:
         yield
@@ -159,7 +159,7 @@ def told_plainly(region: str, resource: str | None = None) -> Iterator[None]:
     except UNREADABLE as error:
         where = f"{region}, {resource}" if resource else region
         raise AwsFailed(
-            f"What came is no answer of AWS: {error}",
+            f"The answer is not from AWS: {error}",
             code=type(error).__name__,
             where=where,
             remedy=_NO_ANSWER,
@@ -168,7 +168,7 @@ def told_plainly(region: str, resource: str | None = None) -> Iterator[None]:
 
 
 def translate(error: ClientError | BotoCoreError, region: str, resource: str | None = None) -> AwsFailed:
-    """The product's error for one of boto's, with AWS's own words in it."""
+    """Return the ``AwsFailed`` for an error of boto's, with AWS's message."""
     where = f"{region}, {resource}" if resource else region
     if isinstance(error, ClientError):
         code = code_of(error)
@@ -194,26 +194,24 @@ def _of_clock(error: ClientError, told: str, where: str) -> AwsFailed:
 
 
 def code_of(error: ClientError) -> str:
-    """AWS's short name of the error."""
+    """Return AWS's error code."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def is_gone(error: ClientError) -> bool:
-    """Whether it says that what was asked for is not there."""
+    """Whether the error says that the resource does not exist."""
     return bool(_GONE.search(code_of(error)))
 
 
 def _remedy(code: str) -> str | None:
     if code in DENIED:
         return "Give these credentials the permission that the message names, or use others."
-    if (
-        code == "AuthFailure"
-    ):  # EC2 says so of a clock that is wrong, too, and no more (aws/aws-sdk-java issue 519)
+    if code == "AuthFailure":  # EC2's answer to a wrong clock too (aws/aws-sdk-java issue 519)
         return "Renew the credentials, and look at this machine's clock and whether the region is enabled."
     if code in BAD_CREDENTIALS:
         return "Renew the credentials, and look whether the region is enabled for the account."
     if code in THROTTLED:
-        return "AWS asked for fewer requests, several times: wait a minute and run the command again."
+        return "AWS throttles these requests: wait a minute and run the command again."
     if code in LIMITS:
         return "Ask for a higher limit in Service Quotas, or remove what is not needed."
     return None
@@ -221,21 +219,21 @@ def _remedy(code: str) -> str | None:
 
 def _remedy_of_boto(error: BotoCoreError) -> str | None:
     if isinstance(error, MISSING_CREDENTIALS):
-        return "Sign in, or name another profile; `aws sts get-caller-identity` tells whether that worked."
+        return "Sign in, or name another profile; `aws sts get-caller-identity` shows whether that worked."
     if isinstance(error, SSLError):
-        return "Nothing was sent. Look whether the endpoint and its certificate belong together."
+        return "Nothing was sent. Check that the certificate is that of the endpoint."
     if isinstance(error, ConnectionError | HTTPClientError):
         return _NO_ANSWER
     return None
 
 
 def tells_of_outside(message: str) -> bool:
-    """Whether a message says that the region did not answer as it should."""
+    """Whether a message means that the region does not work."""
     return _OUTSIDE.search(message) is not None and _OURS.search(message) is None
 
 
 def is_outside(error: ClientError | BotoCoreError) -> bool:
-    """The same of an error of boto's."""
+    """Whether an error of boto's means that the region does not work."""
     if isinstance(error, ClientError):
         if _OURS.search(str(error)):
             return False
@@ -247,9 +245,9 @@ def is_outside(error: ClientError | BotoCoreError) -> bool:
 
 
 def _skew_of(error: ClientError) -> float | None:
-    """By how many seconds this machine's clock is ahead of AWS's, as AWS tells it; None where it does not.
+    """Return by how many seconds this machine's clock is ahead of AWS's; None when the error does not say.
 
-    S3 tells both times in the error (RequestTimeTooSkewed: RequestTime, ServerTime), the others in its sentence.
+    S3's error has both times as fields (RequestTimeTooSkewed: RequestTime, ServerTime), others in the message.
     """
     found = dict(cast(Mapping[str, str], error.response.get("Error", {})))
     ours, theirs = found.get("RequestTime"), found.get("ServerTime")
@@ -264,7 +262,7 @@ def _skew_of(error: ClientError) -> float | None:
 
 
 def _time(text: str) -> datetime:
-    """One of the ways in which AWS writes a time. Raises ValueError for any other."""
+    """Parse one of AWS's formats of a time. Raises ValueError for any other."""
     if _BASIC_TIME.fullmatch(text):
         return datetime.strptime(text, "%Y%m%dT%H%M%S%z")
     found = parsedate_to_datetime(text) if "," in text else datetime.fromisoformat(text)

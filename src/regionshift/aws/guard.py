@@ -1,4 +1,4 @@
-"""Guards that are asked before anything else: whose account is this, is that endpoint on this machine, and more."""
+"""Guards that run before anything else: the account of the credentials, endpoints and proxies."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _PROXIES = frozenset({"all_proxy", "grpc_proxy", "http_proxy", "https_proxy"})
 
 
 def require_account(clients: Clients, account: str, regions: Sequence[str]) -> None:
-    """Goes on only when the credentials belong to the configured account.
+    """Check that the credentials belong to the configured account.
 
     Args:
-        account: twelve digits, as configured.
-        regions: whose STS is asked: the first, or the next when it does not answer.
+        account: the configured account, twelve digits.
+        regions: whose STS is asked: the first one that answers.
 
     Raises:
-        Refused: they belong to another account, or to nobody.
-        AwsFailed: STS refused, or answered nowhere.
+        Refused: they belong to another account, or are missing or invalid.
+        AwsFailed: STS refused, or no region answered.
     """
     try:
         found = _account_of(clients, regions)
@@ -35,7 +35,7 @@ def require_account(clients: Clients, account: str, regions: Sequence[str]) -> N
         if not error.is_about_credentials:
             raise
         raise Refused(
-            f"The account behind the credentials cannot be established: {error.message}",
+            f"The account of the credentials is unknown: {error.message}",
             where=error.where,
             remedy=error.remedy,
             error_id="RS-AWS-010",
@@ -61,7 +61,7 @@ def _account_of(clients: Clients, regions: Sequence[str]) -> str:
 
 
 def who_asks(clients: Clients, region: str) -> str:
-    """The account that the credentials belong to, as the region's STS says; within seconds, or it does not answer.
+    """Return the account of the credentials from the region's STS. Short timeouts.
 
     Raises:
         AwsFailed: STS refused, or did not answer.
@@ -70,38 +70,36 @@ def who_asks(clients: Clients, region: str) -> str:
 
 
 def require_loopback(endpoint: str) -> None:
-    """Goes on only when the endpoint is on this machine.
-
-    An address in figures or ``localhost``; any other name could be made to lead elsewhere.
+    """Check that the endpoint is on this machine: an IP address or ``localhost``. Other names could lead elsewhere.
 
     Raises:
-        Refused: it is not, or it is no address of a web server at all.
+        Refused: it is not, or it is not a URL.
     """
     if not _is_loopback(endpoint):
         raise Refused(
             f"With `target: local` the endpoint must be on this machine; {endpoint} is not.",
             where="--endpoint",
-            remedy="Leave --endpoint out, or give what `regionshift local status` shows.",
+            remedy="Leave --endpoint out, or use the one that `regionshift local status` shows.",
             error_id="RS-AWS-011",
         )
 
 
 def require_readable_proxies(variables: Mapping[str, str]) -> None:
-    """Goes on only when every proxy that is named can be told from its user and password.
+    """Check that each proxy variable is a valid URL.
 
-    A sign of the password that is none in a URL (``/``, say) makes a part of it a host or a path. Whoever cannot reach
-    that, botocore, Go or gRPC, says what it tried: the password.
+    A password with an unescaped character (``/``, for example) is parsed as a host or a path. botocore, Go and gRPC
+    would then show the password in their errors.
 
     Raises:
-        InputError: one cannot.
+        InputError: one is not.
     """
     for name, proxy in sorted(variables.items()):
         if name.lower() in _PROXIES and proxy and not _is_proxy(proxy):
             raise InputError(
-                "The variable does not hold the URL of a proxy, with a host and a port.",
+                "The variable is not the URL of a proxy, with a host and a port.",
                 where=name,
-                remedy="write http://USER:PASSWORD@HOST:PORT; percent-encode every character of user and password"
-                " that is no letter, digit, - . _ or ~ (/ is %2F, # is %23)",
+                remedy="write http://USER:PASSWORD@HOST:PORT; in user and password, percent-encode all characters"
+                " except letters, digits, - . _ and ~ (/ is %2F, # is %23)",
                 error_id="RS-SETTINGS-010",
             )
 
@@ -115,18 +113,17 @@ def _is_proxy(text: str) -> bool:
 
 
 def require_aws(variables: Mapping[str, str], configured: Mapping[str, str]) -> None:
-    """Goes on only when nothing leads what is meant for AWS somewhere else: no variable and no line of AWS's files.
+    """Check that no variable and no line of AWS's files sends calls for AWS to another endpoint.
 
-    AWS SDKs and Tools Reference Guide, "Service-specific endpoints": ``AWS_ENDPOINT_URL``,
-    ``AWS_ENDPOINT_URL_<SERVICE>``, ``endpoint_url`` of a profile or of its services, and what ignores them all
-    (``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS``, ``ignore_configured_endpoint_urls``). The engine's
-    plugin reads them as well.
+    These do: ``AWS_ENDPOINT_URL``, ``AWS_ENDPOINT_URL_<SERVICE>``, and ``endpoint_url`` of a profile or of its
+    services. ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`` and ``ignore_configured_endpoint_urls`` turn them off (AWS SDKs
+    and Tools Reference Guide, "Service-specific endpoints"). The engine's plugin reads them as well.
 
     Args:
-        variables: of the process. configured: endpoints by where they stand (`Clients.configured_endpoints`).
+        variables: environment variables. configured: endpoints by their place (`Clients.configured_endpoints`).
 
     Raises:
-        Refused: one does.
+        Refused: there is such an endpoint.
     """
     if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return
@@ -135,8 +132,7 @@ def require_aws(variables: Mapping[str, str], configured: Mapping[str, str]) -> 
             raise Refused(
                 "The target is aws, but the variable sends its calls to an endpoint that is not AWS.",
                 where=name,
-                remedy=f"unset {name} and the other variables that `regionshift local env` printed, or give"
-                " --target local",
+                remedy=f"unset {name} and the other variables from `regionshift local env`, or use --target local",
                 error_id="RS-AWS-011",
             )
     for where, endpoint in configured.items():
@@ -144,7 +140,7 @@ def require_aws(variables: Mapping[str, str], configured: Mapping[str, str]) -> 
             raise Refused(
                 f"The target is aws, but {where} sends its calls to an endpoint that is not AWS.",
                 where=where,
-                remedy="take endpoint_url out, name another profile with REGIONSHIFT_PROFILE, or set"
+                remedy="remove endpoint_url, name another profile with REGIONSHIFT_PROFILE, or set"
                 " AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
                 error_id="RS-AWS-011",
             )

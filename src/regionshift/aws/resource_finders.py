@@ -1,9 +1,9 @@
-"""Finding a resource in AWS by its type: one finder a type, for whoever has its inputs and not its id.
+"""Find a resource in AWS by its type and inputs, without its id. Each type has a finder.
 
-Used to take over what a killed run made, to see what already has a name, and to prove that nothing is left. Everything
-taggable carries ``Project``, ``Environment`` and, as ``Name``, the name in its URN (offline a tag of the local
-provider too); all names are deterministic. The ids are those that the ordinary plugin imports by (Pulumi Registry, AWS
-Classic, "Import" on the page of each type).
+Finders are used to adopt resources of a killed run, to find names that are in use, and to prove that nothing is left.
+All resources that can have tags have ``Project``, ``Environment`` and ``Name`` (the name in the URN); offline also a
+tag of the local provider. All names are deterministic. The ids are those for imports by the ordinary plugin (Pulumi
+Registry, AWS Classic, "Import" on the page of each type).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from regionshift.settings.regions import partition_of
 
 _OVER = ("deleting", "deleted")
 KEY_WAITS = ("PendingDeletion", "PendingReplicaDeletion")
-"""States of a key that waits for its deletion (KMS Developer Guide, "Key states of AWS KMS keys")."""
+"""States of a key that is scheduled for deletion (KMS Developer Guide, "Key states of AWS KMS keys")."""
 
 MADE_AGAIN = frozenset(
     {
@@ -38,12 +38,11 @@ MADE_AGAIN = frozenset(
         "aws:sqs/queuePolicy:QueuePolicy",
     }
 )
-"""Types whose creation is a put into another resource: made once more, it is the same one thing under the same id,
-and it goes with what it was put into.
+"""Types whose creation is a write into another resource: a second creation gives the same resource with the same id,
+and it is deleted with the other resource.
 
-A secret's version is the exception: the lost one stays behind as the previous version, with the same value.
+A secret's version differs: the earlier one stays as the previous version, with the same value.
 """
-
 
 _BY_ARN: Mapping[tuple[str, str], str] = MappingProxyType(
     {
@@ -67,13 +66,13 @@ _BY_ARN: Mapping[tuple[str, str], str] = MappingProxyType(
         ("states", "stateMachine:"): "aws:sfn/stateMachine:StateMachine",
     }
 )
-"""(service, what stands before the name or id in the resource part of the ARN) to type (Service Authorization
-Reference, "Resource types defined by …")."""
+"""(service, prefix of the name or id in the ARN's resource part) to type (Service Authorization Reference, "Resource
+types defined by …")."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is looked for: its region and inputs, and the tags that make it ours."""
+    """A search for a resource: its region and inputs, and the tags that make it ours."""
 
     clients: Clients
     account: str
@@ -82,25 +81,25 @@ class Look:
     owner: Mapping[str, str]
 
     def client(self, service: str) -> Any:
-        """The client of ``service`` in the region."""
+        """Return the client of ``service`` in the region."""
         return self.clients.named(service, self.region)
 
     def text(self, name: str) -> str:
-        """An input."""
+        """Return an input as text."""
         return str(self.inputs.get(name) or "")
 
     def arn(self, service: str, resource: str) -> str:
-        """An ARN of this account in the region."""
+        """Return an ARN of this account in the region."""
         return f"arn:{partition_of(self.region)}:{service}:{self.region}:{self.account}:{resource}"
 
     def is_ours(self, tags: Iterable[Mapping[str, str]] | Mapping[str, str]) -> bool:
-        """Whether these tags, in any of the shapes in which AWS tells them, are those of what is looked for."""
+        """Whether these tags, in any of AWS's formats, make a resource ours."""
         return self.owner.items() <= _plain(tags).items()
 
 
 Find = Callable[[Look], Iterator[str]]
 Found = tuple[str, Mapping[str, str]]
-"""An id, and the tags of what has it."""
+"""The id of a resource, and its tags."""
 FindNamed = Callable[[Look], Found | None]
 
 
@@ -112,7 +111,7 @@ def _plain(tags: Iterable[Mapping[str, str]] | Mapping[str, str]) -> dict[str, s
 
 
 def unless_gone(call: Callable[..., Any], **arguments: Any) -> Any | None:
-    """The answer; None when what is asked for is not there."""
+    """Return the answer of a call; None when the resource does not exist."""
     try:
         return call(**arguments)
     except ClientError as error:
@@ -133,7 +132,7 @@ def _in_ec2(call: str, answer: str, identity: str, *, filters: str = "Filters") 
 
 
 def _association(look: Look) -> Iterator[str]:
-    """Subnet and table; it has no tags, but both of its ends are ours."""
+    """Yield "SUBNET/TABLE". An association has no tags, but both of its ends are ours."""
     subnet, table = look.text("subnetId"), look.text("routeTableId")
     filters = [{"Name": "association.subnet-id", "Values": [subnet]}]
     for found in look.client("ec2").describe_route_tables(Filters=filters)["RouteTables"]:
@@ -144,7 +143,7 @@ def _association(look: Look) -> Iterator[str]:
 
 
 def _bucket(look: Look) -> Found | None:
-    """One of another account, or without tags, has none that make it ours."""
+    """Return the bucket. One of another account has no tags here."""
     s3, name = look.client("s3"), look.text("bucket")
     try:
         s3.head_bucket(Bucket=name)
@@ -172,12 +171,12 @@ def _is_ours(look: Look, kms: Any, key: str) -> bool:
         return look.is_ours(tags) and kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] not in KEY_WAITS
     except ClientError as error:
         if code_of(error) in DENIED:
-            return False  # a key that its owner keeps from us; ours lets the account in
+            return False  # not ours: our keys allow the account
         raise
 
 
 def _alias(look: Look) -> Iterator[str]:
-    """It has no tags, but the key that it stands for is ours."""
+    """Yield the alias. It has no tags, but its key is ours."""
     wanted = look.text("name"), look.text("targetKeyId")
     for page in look.client("kms").get_paginator("list_aliases").paginate():
         for one in page["Aliases"]:
@@ -225,7 +224,7 @@ def _role_policy(look: Look) -> Iterator[str]:
 
 
 def attached_policies(iam: Any, role: str) -> list[str]:
-    """ARNs of the managed policies of a role."""
+    """Return the ARNs of the managed policies of a role."""
     pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=role)
     return [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
 
@@ -237,14 +236,14 @@ def _attachment(look: Look) -> Iterator[str]:
 
 
 def _policy(look: Look) -> Found | None:
-    """By its ARN, which has no region; the program's policies have no path."""
+    """Return the policy by its ARN. The program's policies have no path."""
     arn = f"arn:{partition_of(look.region)}:iam::{look.account}:policy/{look.text('name')}"
     answer = unless_gone(look.client("iam").get_policy, PolicyArn=arn)
     return (arn, _plain(answer["Policy"].get("Tags", []))) if answer else None
 
 
 def _issuer(look: Look) -> Found | None:
-    """By its ARN, which is its URL without the scheme."""
+    """Return the OIDC provider by its ARN, which ends in the URL without the scheme."""
     host = look.text("url").removeprefix("https://")
     arn = f"arn:{partition_of(look.region)}:iam::{look.account}:oidc-provider/{host}"
     answer = unless_gone(look.client("iam").get_open_id_connect_provider, OpenIDConnectProviderArn=arn)
@@ -257,7 +256,7 @@ def _replication(look: Look) -> Iterator[str]:
 
 
 def _subscription(look: Look) -> Iterator[str]:
-    """SNS tells no ARN before an address has confirmed, and forgets it after some days when it never does."""
+    """Yield the subscription. It has no ARN before the address confirms; SNS deletes it when that never happens."""
     wanted = look.text("protocol"), look.text("endpoint")
     pages = (
         look.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=look.text("topic"))
@@ -269,7 +268,7 @@ def _subscription(look: Look) -> Iterator[str]:
 
 
 def _topic(look: Look) -> Found | None:
-    """No call of SNS finds one by its name."""
+    """Return the topic by its ARN: SNS has no search by name."""
     arn = look.arn("sns", look.text("name"))
     answer = unless_gone(look.client("sns").list_tags_for_resource, ResourceArn=arn)
     return (arn, _plain(answer["Tags"])) if answer else None
@@ -288,14 +287,14 @@ def _parameter(look: Look) -> Found | None:
     ssm, name = look.client("ssm"), look.text("name")
     named = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
     pages = ssm.get_paginator("describe_parameters").paginate(ParameterFilters=named)
-    if not any(page["Parameters"] for page in pages):  # a page may be empty, and another follow
+    if not any(page["Parameters"] for page in pages):  # an empty page need not be the last
         return None
     answer = unless_gone(ssm.list_tags_for_resource, ResourceType="Parameter", ResourceId=name)
     return (name, _plain(answer["TagList"])) if answer else None
 
 
 def _secret(look: Look) -> Found | None:
-    """None too for one that waits for its deletion."""
+    """Return the secret; None also for one that is scheduled for deletion."""
     answer = unless_gone(look.client("secretsmanager").describe_secret, SecretId=look.text("name"))
     if answer is None or "DeletedDate" in answer:
         return None
@@ -336,7 +335,7 @@ NAMED: Mapping[str, FindNamed] = MappingProxyType(
         "aws:ssm/parameter:Parameter": _parameter,
     }
 )
-"""How what has a name and tags is found, whosever it is."""
+"""Finders of types with names and tags. They also find resources of other owners."""
 _RULES = _in_ec2("describe_security_group_rules", "SecurityGroupRules", "SecurityGroupRuleId")
 FINDS: Mapping[str, Find] = MappingProxyType(
     {
@@ -361,16 +360,16 @@ FINDS: Mapping[str, Find] = MappingProxyType(
         **{kind: _ours(find) for kind, find in NAMED.items()},
     }
 )
-"""How a type is found. What is in neither table is told to a person."""
+"""Finders of our own resources. A type that is in neither table is left to the user."""
 
 
 def still_stands(look: Look, arn: str) -> bool:
-    """Whether a thing that an index lists is there and ours, by its own service; what we do not make is believed to be.
+    """Whether a resource from the tagging API still exists and is ours. Unknown types count as existing.
 
-    The tagging API goes on listing what is deleted (Resource Groups Tagging API Reference, "GetResources").
+    The tagging API also lists deleted resources (Resource Groups Tagging API Reference, "GetResources").
 
     Args:
-        look: its region, and whose it is; inputs are not needed.
+        look: its region and owner; without inputs.
     """
     service, of = arn.split(":")[2], arn.split(":", 5)[5].removesuffix(":*")
     known = (key for key in _BY_ARN if key[0] == service and of.startswith(key[1]))
@@ -384,8 +383,8 @@ def still_stands(look: Look, arn: str) -> bool:
 
 
 def arn_of(look: Look, kind: str, name: str) -> str:
-    """The ARN of what is called ``name``, of a type that has a name."""
+    """Return the ARN of the resource ``name`` of a type with names."""
     service, head = next(key for key, each in _BY_ARN.items() if each == kind)
-    # S3 User Guide, "Amazon S3 resources": a bucket's ARN names neither region nor account.
+    # A bucket's ARN has neither region nor account (S3 User Guide, "Amazon S3 resources").
     plain = f"arn:{partition_of(look.region)}:s3:::{name}"
     return plain if service == "s3" else look.arn(service, head + name)

@@ -81,7 +81,7 @@ _BEGUN = "regionshift:migration"
 _LONGEST_NAME = 512
 _NAMED = 20  # secrets that rotate
 _UNDO = (
-    f"while fewer than {KEPT} later migrations have written the secret: AWS allows {MOST_LABELS} labels on a secret, "
+    f"while fewer than {KEPT} later migrations have written the secret: AWS allows {MOST_LABELS} labels on one, "
     "so only the newest migrations keep the earlier version"
 )
 

@@ -1,1 +1,1 @@
-"""The Pulumi engine: found, run, listened to. The only package that knows Pulumi's Automation API."""
+"""The Pulumi engine: find it, run it, read its events. Only this package uses Pulumi's Automation API."""

@@ -1,4 +1,4 @@
-"""Finding a Pulumi CLI that fits, and running it so that it can be asked to stop."""
+"""Find a suitable Pulumi CLI, and run it so that it can be stopped."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _INSTALL_HINT = (
 
 
 def find_pulumi(variables: Mapping[str, str], extra: Sequence[Path] = ()) -> tuple[Path, VersionInfo]:
-    """The first `pulumi` whose version fits, in the PATH of ``variables``, then in the folders ``extra``.
+    """Return the first `pulumi` with a suitable version, in the PATH of ``variables``, then in ``extra``.
 
     Raises:
-        InputError: none is there, or none fits; says what to install.
+        InputError: there is none.
     """
     seen: list[str] = []
     folders = [variables.get("PATH", ""), *(str(folder) for folder in extra)]
@@ -52,7 +52,7 @@ def find_pulumi(variables: Mapping[str, str], extra: Sequence[Path] = ()) -> tup
 
 
 def _version_of(command: Path, variables: Mapping[str, str]) -> VersionInfo | None:
-    # Without the variable the CLI asks its maker's server for a newer one, and waits where there is no network.
+    # Otherwise the CLI asks Pulumi's server for a newer version, and waits when there is no network.
     variables = {**variables, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     done = subprocess.run([command, "version"], capture_output=True, text=True, check=False, env=variables)
     match = re.search(r"v?(\d+\.\d+\.\d+\S*)", done.stdout)
@@ -60,10 +60,10 @@ def _version_of(command: Path, variables: Mapping[str, str]) -> VersionInfo | No
 
 
 class Claim:
-    """A lock that this process shares with every CLI it starts, so that only one command's CLIs change something.
+    """A lock that this process shares with the CLIs that it starts, so that only one command changes the state.
 
-    A killed command's CLI lives on for a while, and goes on changing and writing state. All who inherited the open
-    file share the operating-system lock, so it is free only when the last of them is gone.
+    The CLI of a killed command runs for a while and still writes state. All processes that inherit the open file share
+    the operating system's lock, so it is free only when the last of them has ended.
     """
 
     def __init__(self, path: Path, patience: float = 60.0) -> None:
@@ -72,10 +72,10 @@ class Claim:
         self._handle: int | None = None
 
     def take(self) -> int:
-        """The open file for the next CLI to inherit; waits for CLIs that an earlier run left running.
+        """Take the lock and return the open file, which the next CLI inherits. Waits for CLIs of an earlier run.
 
         Raises:
-            Refused: it is still at work after ``patience`` seconds.
+            Refused: such a CLI still runs after ``patience`` seconds.
         """
         if self._handle is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class Claim:
             except BlockingIOError:
                 if time.monotonic() - began > self._patience:
                     raise Refused(
-                        "The engine of an earlier run, which was killed, is still at work.",
+                        "The engine of an earlier run, which was killed, still runs.",
                         where=str(self._path),
                         remedy="wait until its `pulumi` process has ended, then run the command again",
                         error_id="RS-ENGINE-004",
@@ -97,53 +97,53 @@ class Claim:
                 return self._handle
 
     def give_back(self) -> None:
-        """Close our copy of the file; the lock is free when no CLI has it any more."""
+        """Close our copy of the file. The lock is free when no CLI has it."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
 
 class StoppableCommand(PulumiCommand):
-    """The CLI in a session of its own, so that a Ctrl-C in the terminal reaches it once, through `interrupt`.
+    """Runs the CLI in its own session, so that Ctrl-C in the terminal reaches it only once, through `interrupt`.
 
-    An interrupted CLI finishes the calls under way, writes its state and gives its lock back.
+    An interrupted CLI finishes its running calls, writes its state and releases its lock.
     """
 
     def __init__(
         self, command: Path, version: VersionInfo, environment: Mapping[str, str], claim: Claim | None = None
     ) -> None:
-        # The parent's constructor would run the CLI once more to learn what `find_pulumi` knows already.
+        # Without the parent's constructor, which would run the CLI again to find its version.
         self.command = str(command)
         self.version = version
         self._environment = dict(environment)
         self._claim = claim
         self._running: subprocess.Popen[str] | None = None
-        # A signal's handler runs in the thread that it interrupts, which may be the one that has it already.
+        # A reentrant lock: a signal's handler can interrupt the thread that holds it.
         self._guard = threading.RLock()
         self._starting = self._missed = False
         self.interrupted = False
         self.halted = False
 
     def interrupt(self) -> None:
-        """Ask the running CLI to stop cleanly; the next one is not started."""
+        """Ask the running CLI to stop cleanly, and start no other."""
         self.interrupted = True
         self._signal()
 
     def halt(self) -> None:
-        """Ask the running CLI alone to stop cleanly; the next one runs."""
+        """Ask only the running CLI to stop cleanly. The next one can run."""
         self.halted = True
         self._signal()
 
     def _signal(self) -> None:
         with self._guard:
             if self._starting:
-                self._missed = True  # the process to signal is known in a moment
+                self._missed = True  # `_start` signals the process when it has started
             elif self._running is not None and self._running.poll() is None:
                 self._running.send_signal(signal.SIGINT)
 
     @property
     def running(self) -> bool:
-        """Whether a CLI is at work right now, or about to be."""
+        """Whether a CLI runs or starts now."""
         with self._guard:
             return self._starting or (self._running is not None and self._running.poll() is None)
 
@@ -160,7 +160,7 @@ class StoppableCommand(PulumiCommand):
         handle = self._claim.take() if self._claim else None
         with self._start(args, cwd, environment, handle) as process:
             stdout, stderr = _collect(process, on_output, on_error)
-        if process.returncode < 0:  # it could not say so itself
+        if process.returncode < 0:  # a killed process prints nothing
             stderr += f"\nerror: it was killed (signal {-process.returncode})"
         result = CommandResult(stdout=stdout, stderr=stderr, code=process.returncode)
         if process.returncode != 0:
@@ -170,8 +170,8 @@ class StoppableCommand(PulumiCommand):
     def _start(
         self, args: Sequence[str], cwd: str, environment: Mapping[str, str], handle: int | None
     ) -> subprocess.Popen[str]:
-        # Under the guard, so that a person's stop comes either before the start or finds whom to signal. What is
-        # not started needs no signal: a child that inherits an ignored SIGINT would not feel it this early.
+        # Under the guard, so that an interrupt comes either before the start or has a process to signal. A signal to
+        # the starting child would be lost when it inherits an ignored SIGINT.
         with self._guard:
             if self.interrupted:
                 raise create_command_error(CommandResult(stdout="", stderr="stopped as asked", code=130))
@@ -205,7 +205,7 @@ def _collect(process: subprocess.Popen[str], *listeners: OnOutput | None) -> tup
                 if listener:
                     listener(line.rstrip())
         except ValueError:
-            if not stream.closed:  # closed: a second Ctrl-C left the CLI to itself
+            if not stream.closed:  # closed after a second Ctrl-C, which leaves the CLI running
                 raise
 
     threads = [

@@ -1,4 +1,4 @@
-"""One environment's stack, run by the real Pulumi engine through its Automation API."""
+"""Runs one environment's stack with the Pulumi engine, through its Automation API."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ Done = TypeVar("Done")
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """Where the engine finds its parts.
+    """Settings of the engine.
 
-    ``backend`` is the URL under which the state lies, ``environment`` everything the CLI's process may see:
-    credentials, the passphrase file, the provider to attach to. ``exclusive``: runs change something, so none
-    begins while the engine of a killed run is still at work. ``parallel``: how many resources the engine works on
-    at once; None leaves it its own limit. ``slot``: where a part of the state lies while runs are not to know of it.
+    ``backend``: the URL of the state. ``environment``: all variables of the CLI's process (credentials, passphrase
+    file, provider to attach to). ``exclusive``: runs change something, so none starts while the engine of a killed run
+    still runs. ``parallel``: how many resources the engine handles at once; None: its default. ``slot``: keeps the
+    parts of the state that runs must not see.
     """
 
     command: Path
@@ -80,11 +80,11 @@ class EngineSettings:
 
 @dataclass
 class RunRecord:
-    """What one engine run did: every step it finished, and every error it met.
+    """The steps and errors of one engine run.
 
-    ``left_open``: an earlier run was killed while it made something. ``outputs_differ``: the stack's outputs
-    are others than those in the state, even when no resource changes. ``outputs``: what they are after the run,
-    None when it did not come so far, or a secret is among them.
+    ``left_open``: an earlier run was killed while it created something. ``outputs_differ``: the stack's outputs differ
+    from those in the state, also when no resource changes. ``outputs``: the outputs after the run; None when the run
+    did not get so far, or when one is a secret.
     """
 
     planned: list[ResourceStep] = field(default_factory=list)
@@ -96,17 +96,17 @@ class RunRecord:
 
     @property
     def outcomes(self) -> list[ResourceStep]:
-        """What becomes of each resource, one step a resource: for whoever counts or adds up."""
+        """The final step of each resource, for counting."""
         return final_steps(self.planned)
 
     @property
     def changes(self) -> list[ResourceStep]:
-        """Those of `outcomes` that alter something."""
+        """Those of `outcomes` that change something."""
         return [step for step in self.outcomes if step.changes]
 
 
 class _PlainStack(Stack):
-    """A stack that does not ask the CLI for outputs and history after each run: three processes of 0.5 s."""
+    """A stack that does not run the CLI for outputs and history after each run, which takes three times 0.5 s."""
 
     def outputs(self) -> dict[str, Any]:
         return {}
@@ -120,7 +120,7 @@ _CUT = "unexpected end of JSON input"
 
 
 class Engine:
-    """Preview, apply, refresh and destroy one stack; each call is one engine run."""
+    """Previews, applies, refreshes and destroys one stack. Each call is one engine run."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -135,21 +135,21 @@ class Engine:
         self._excluded = ExcludedState(settings.slot, self._export, self._import)
 
     def interrupt(self) -> None:
-        """Stop cleanly: what is under way is finished and written down, nothing new is begun."""
+        """Stop cleanly: running operations end and are recorded, and no other starts."""
         self._command.interrupt()
 
     def halt(self) -> None:
-        """Stop this run as `interrupt` does, and only this one: what follows it, a way back, runs."""
+        """Stop only this run, as `interrupt` does. The next run, for example a rollback, can start."""
         self._command.halt()
 
     def hide(self, values: Iterable[str | bytes], shown: Collection[str] = ()) -> None:
-        """From now on no error of a run repeats one of these secret values, unless it is one of those ``shown``."""
+        """Remove these secret values from all later errors, except those in ``shown``."""
         self._hidden |= texts_of(values, shown)
 
     def close(self) -> None:
-        """No more runs. What was taken out of the state is put back, unless somebody stopped the runs.
+        """End the runs, and put the excluded part back into the state.
 
-        Then nothing is started any more, and the next command puts it back.
+        After an interrupt nothing may start, so the next command puts it back.
         """
         try:
             if self._excluded.now and not self._command.interrupted:
@@ -161,17 +161,17 @@ class Engine:
 
     @property
     def version(self) -> VersionInfo:
-        """The version of the CLI that runs."""
+        """The version of the CLI."""
         return self._settings.version
 
     @property
     def mended(self) -> tuple[str, ...]:
-        """What of the state was found cut and was mended from its copy; a sentence each."""
+        """A sentence for each incomplete state file that was restored from its copy."""
         return tuple(self._mended)
 
     @property
     def running(self) -> bool:
-        """Whether a CLI is at work right now."""
+        """Whether a CLI runs now."""
         return self._command.running
 
     def preview(
@@ -182,12 +182,14 @@ class Engine:
         excluded: StateExclusion = NOTHING,
         refresh: bool = False,
     ) -> RunRecord:
-        """What `up` would do, with ``refresh`` also to what was changed by hand. Changes nothing.
+        """Return what `up` would do. Changes nothing.
 
-        What is ``excluded`` is not in the state meanwhile.
+        Args:
+            excluded: this part is not in the state during the run.
+            refresh: also undo manual changes.
 
         Raises:
-            WorkFailed: the program or a provider refused it.
+            WorkFailed: the program or a provider refused.
         """
         return self._run(
             "preview",
@@ -208,13 +210,15 @@ class Engine:
         refresh: bool = False,
         checkpoints: bool = False,
     ) -> RunRecord:
-        """Bring the cloud to what ``program`` says; one failed resource does not stop the others.
+        """Apply ``program``. A failed resource does not stop the others.
 
-        What is ``excluded`` is not in the state meanwhile: it stays as it is, and gets no call. With ``checkpoints``
-        the state is written step by step even where the engine's variables leave that out.
+        Args:
+            excluded: this part is not in the state during the run, so it does not change and gets no calls.
+            refresh: also undo manual changes.
+            checkpoints: write the state after each step, even when the engine's variables turn that off.
 
         Raises:
-            WorkFailed: something could not be made; what was made is in the state.
+            WorkFailed: a resource failed; the state has all that was done.
             Interrupted: `interrupt` or `halt` was called.
         """
         return self._run(
@@ -236,7 +240,7 @@ class Engine:
         target: Sequence[str] = (),
         excluded: StateExclusion = NOTHING,
     ) -> RunRecord:
-        """Read everything but what is ``excluded``, or the URNs in ``target``, back from the cloud into the state."""
+        """Read resources from the cloud into the state: all except the ``excluded``, or the URNs in ``target``."""
         return self._run(
             "refresh",
             program,
@@ -246,14 +250,13 @@ class Engine:
         )
 
     def destroy(self, program: Program, listener: Listener | None = None) -> RunRecord:
-        """Delete everything in the state, in the order of the graph reversed."""
+        """Delete everything in the state, in reverse order of dependencies."""
         return self._run("destroy", program, listener, NOTHING, continue_on_error=True)
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs as plain values; empty when there is no stack yet.
+        """Return the stack's outputs as plain values; empty when there is no stack yet.
 
-        Between two runs of an engine whose runs are exclusive the CLI, half a second of it, is asked once at most:
-        an `up` tells what they are.
+        Asking the CLI takes half a second. An exclusive engine keeps the outputs of the last `up`.
         """
         if self._outputs is None or not self._settings.exclusive:
             found = self._cli(["stack", "output", "--json"]) if self._exists() else ""
@@ -261,36 +264,36 @@ class Engine:
         return dict(self._outputs)
 
     def resources(self) -> list[dict[str, Any]]:
-        """Every resource in the state (urn, type, id, inputs, outputs), secrets encrypted."""
+        """Return all resources in the state (urn, type, id, inputs, outputs), with secrets encrypted."""
         return list(self._deployment().get("resources") or [])
 
     def pending(self) -> list[dict[str, Any]]:
-        """Operations that a killed run left unfinished; creations stay open until they are settled."""
+        """Return unfinished operations of a killed run. Creations stay open until they are settled."""
         return list(self._deployment().get("pending_operations") or [])
 
     @property
     def keeps_notes(self) -> bool:
-        """Whether creations are open whose notes the state has no more; no CLI is asked."""
+        """Whether there are open creations in ``slot``, which the state has lost. Does not run the CLI."""
         return self._excluded.keeps_notes
 
     def settle_pending(self, made: Mapping[str, str], never_made: Collection[str]) -> None:
-        """Say how creations that a killed run left open ended.
+        """Close open creations of a killed run.
 
         Args:
-            made: {URN: id} of what is there; it becomes a resource, to be read back by `refresh`.
-            never_made: URNs that are not there. Others stay open.
+            made: {URN: id} of resources that exist. They are added to the state; `refresh` reads them.
+            never_made: URNs of resources that do not exist. All others stay open.
         """
         if made or never_made:
             self._open()
             self._excluded.settle(made, never_made)
 
     def release_lock(self) -> None:
-        """Remove the engine's own lock, left by a killed run. Only for who holds the environment's lock."""
+        """Remove the engine's own lock after a killed run. The caller must hold the environment's lock."""
         if self._exists():
             self._cli(["cancel", "--yes"])
 
     def remove_stack(self) -> None:
-        """Forget an empty stack with its history, and what was left open in it."""
+        """Remove an empty stack with its history and open creations."""
         if self._exists():
             self._exclude(NOTHING)
             self._cli(["stack", "rm", "--yes"])
@@ -305,7 +308,7 @@ class Engine:
         return found
 
     def _import(self, exported: Mapping[str, Any]) -> None:
-        # A temporary file is for its owner's eyes only; one that a killed process leaves goes with its folder.
+        # Only the owner can read a temporary file. A killed process's file is removed with its folder.
         self._scratch.make()
         with NamedTemporaryFile("w", dir=self._scratch.folder, suffix=".json") as file:
             json.dump(exported, file)
@@ -314,7 +317,7 @@ class Engine:
         self._outputs = None
 
     def _exclude(self, excluded: StateExclusion) -> None:
-        """Have out of the state what is ``excluded``, and nothing else. Only for whoever may change the state."""
+        """Take exactly ``excluded`` out of the state. Only for callers that may change the state."""
         if self._excluded.now != excluded:
             self._open()
             self._excluded.exclude(excluded)
@@ -344,7 +347,7 @@ class Engine:
         )
 
     def _clear_torn(self) -> None:
-        if self._claim is not None:  # with the claim in our hands no engine is at work on this stack
+        if self._claim is not None:  # while we hold the claim, no engine works on this stack
             settings = self._settings
             self._claim.take()
             self._mended += repair_state(settings.backend, settings.project, settings.stack)
@@ -352,7 +355,7 @@ class Engine:
         self._scratch.make()
 
     def _open(self, *, create: bool = True) -> Stack:
-        """The stack; its workspace is kept in one folder, as the SDK would leave a new one each run."""
+        """Return the stack. Its workspace has one folder, because the SDK would leave a new one after each run."""
         self._clear_torn()
         if self._stack is not None:
             return self._stack
@@ -368,7 +371,7 @@ class Engine:
                 backend=ProjectBackend(settings.backend),
             ),
         )
-        # Not `create_or_select` and `select`: they give an ordinary stack whatever class they are called on.
+        # Not `create_or_select` and `select`: they return an ordinary `Stack` for any class.
         mode = StackInitMode.CREATE_OR_SELECT if create else StackInitMode.SELECT
         self._stack = _PlainStack(settings.stack, workspace, mode)
         return self._stack
@@ -383,7 +386,7 @@ class Engine:
         try:
             return work()
         except _EngineLocked:
-            # With the claim in our hands no engine is alive, so the lock was left by a killed one.
+            # While we hold the claim, no engine runs, so the lock is a killed one's.
             if self._claim is None:
                 raise
         self.release_lock()
@@ -430,12 +433,12 @@ class Engine:
         return _failure(verb, record, without_texts(str(error), self._hidden))
 
     def _stopped_or(self, failure: WorkFailed | None) -> RegionshiftError:
-        """The failure, unless it is one because somebody asked to stop."""
+        """Return the failure; ``Interrupted`` when the user stopped the run."""
         if failure is not None and not (self._command.interrupted or self._command.halted):
             return failure
         return Interrupted(
-            "Stopped as asked; the state holds what was made.",
-            remedy="run the command again to go on from there",
+            "Stopped as asked; the state has all that was done.",
+            remedy="run the command again to continue",
         )
 
 
@@ -467,7 +470,7 @@ class _EngineLocked(Refused):
 
 
 class EngineFailed(WorkFailed):
-    """The engine could not do all it was asked; ``record`` holds what it did and every problem."""
+    """An engine run failed; ``record`` has its steps and problems."""
 
     error_id = "RS-ENGINE-002"
 
@@ -479,13 +482,13 @@ class EngineFailed(WorkFailed):
 
 
 def _failure(verb: str, record: RunRecord, error: str) -> WorkFailed:
-    """The first problem that belongs to a resource says most; the engine's closing line says least.
+    """Return the error for a failed run: its message is the first problem of a resource, if there is one.
 
-    A full disk or a clock that is wrong is nobody's fault there, however many resources tell of it.
+    A full disk or a wrong clock comes first, because many resources can fail because of it.
     """
     said = [*(problem.message for problem in record.problems), error]
     if full := next((each for each in said if is_full(each)), None):
-        # What else the engine does changes nothing that `resume` could find.
+        # `resume` is only for runs of `up`.
         then = "then: regionshift resume" if verb == "up" else "then run the command again"
         return NoRoom(
             f"The engine's {verb} stopped, because a disk of this machine is full: {_line_of_full(full)}",
@@ -507,15 +510,15 @@ def _failure(verb: str, record: RunRecord, error: str) -> WorkFailed:
 
 
 def _remedy(said: Sequence[str]) -> tuple[str, str | None]:
-    """What to do, and the error's id where it is not the class's own."""
+    """Return the remedy, and the error's id when it differs from the class's."""
     if any(tells_of_clock(each) for each in said):
         return CLOCK, "RS-AWS-006"
     if any(_CUT in each for each in said):
         return (
-            "the engine's state file is incomplete; regionshift resume, or up, restores it from its copy",
+            "the engine's state file is incomplete; regionshift resume or up restores it from its copy",
             "RS-ENGINE-003",
         )
-    return "what was made is kept in the state: fix the cause and run the command again", None
+    return "fix the cause and run the command again; the state has all that was done", None
 
 
 def _line_of_full(text: str) -> str:

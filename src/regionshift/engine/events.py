@@ -1,4 +1,4 @@
-"""What the engine does, as data: one `ResourceStep` for each resource it looks at, one `Problem` for each error."""
+"""The engine's events as data: a `ResourceStep` for each resource, and a `Problem` for each error."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from regionshift.errors import MASKED, without_texts
 from regionshift.settings.regions import all_regions
 
 UNCHANGED = frozenset({"same", "read", "refresh"})
-# Pulumi's sdk 3.200, apitype/history.go (OpType): what is told before a step, and the parts of a replacement.
+# Operations before a step, and the parts of a replacement (Pulumi's sdk 3.200, apitype/history.go, OpType).
 _TOLD_BEFORE = frozenset({"refresh", "remove-pending-replace"})
 _ENDS = frozenset({"delete", "delete-replaced", "discard-replaced"})
 _REPLACES = frozenset({"replace", "create-replacement", "read-replacement", "import-replacement"})
 _REGION = re.compile(rf"(?<![a-z])({'|'.join(all_regions())})(?![0-9a-z])")
 _NOT_IN_THE_CLOUD = ("pulumi:", "regionshift:")
 _STACK = "pulumi:pulumi:Stack"
-_PENDING = "pending operations"  # the engine's words for what a killed run left open
+_PENDING = "pending operations"  # the engine's words for unfinished operations of a killed run
 SECRET = "(secret)"
 NOT_YET = "(known when it is made)"
-"""What stands, for a person, for a value that AWS makes up."""
+"""Shown for a value that AWS chooses."""
 _COLOURS = re.compile(r"<\{%[^%]*%\}>")
 
 
 @dataclass(frozen=True)
 class ResourceStep:
-    """One resource and what happens to it.
+    """One operation on a resource.
 
-    ``op`` is the engine's own word (create, update, replace, delete, same, ...); ``changed`` names the
-    properties that differ, as paths; ``old`` and ``new`` are inputs with secrets masked by the engine.
-    ``stood``: the inputs as the last run left them, where they were read back since; ``old`` is then what is there.
+    ``op``: the engine's word (create, update, replace, delete, same, …). ``changed``: paths of the properties that
+    differ. ``old``, ``new``: inputs, with secrets masked by the engine. ``stood``: after a refresh, the inputs of the
+    last run; ``old`` then has the values in the cloud.
     """
 
     op: str
@@ -54,13 +54,13 @@ class ResourceStep:
 
     @property
     def changes(self) -> bool:
-        """Whether the step alters anything in the cloud: stack, providers and components are not there."""
+        """Whether the step changes something in the cloud. Stack, providers and components are not in the cloud."""
         return self.op not in UNCHANGED and not self.type.startswith(_NOT_IN_THE_CLOUD)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """An error that the engine reported: whose, and in AWS's own words."""
+    """An error that the engine reported, with AWS's message and its resource."""
 
     message: str
     urn: str | None
@@ -74,19 +74,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """A step that began, ended or failed while the engine runs."""
+    """A step that began, ended or failed during a run."""
 
     phase: str  # started | done | failed
     step: ResourceStep
 
 
 def final_steps(steps: Iterable[ResourceStep]) -> list[ResourceStep]:
-    """One step for each resource, in the order in which the engine came to them: what it is in the end.
+    """Return the final step of each resource, in the engine's order.
 
-    The engine tells of one resource as often as it turns to it: of reading it back (``refresh``), of each of the
-    three parts of a replacement, of the old copy that a killed replacement left beside the new one. Whoever counts
-    or adds up reads this instead. A replacement, in whatever order and however far an earlier run came, is one step
-    ``replace``, from the inputs that go to those that come.
+    The engine reports several steps for one resource: a ``refresh``, each of the three parts of a replacement, and the
+    old copy after a killed replacement. Here a replacement is always one step ``replace``, from the old to the new
+    inputs.
     """
     told: dict[str, list[ResourceStep]] = {}
     for step in steps:
@@ -95,7 +94,7 @@ def final_steps(steps: Iterable[ResourceStep]) -> list[ResourceStep]:
 
 
 def _as_it_stood(told: Sequence[ResourceStep], end: ResourceStep) -> ResourceStep:
-    """``end`` with what the engine's state said before it read the resource back."""
+    """Return ``end`` with the inputs in the state before the refresh."""
     if end.op == "refresh":
         return end
     stood = next((step.old for step in told if step.op == "refresh" and step.old), end.stood)
@@ -118,9 +117,9 @@ def _in_the_end(told: Sequence[ResourceStep]) -> ResourceStep:
 
 
 def region_of(urn: str, properties: Mapping[str, Any] | None = None) -> str | None:
-    """The region of a resource: its own ``region`` property, else the last region code in its name.
+    """Return a resource's region: its ``region`` property, else the last region code in its name.
 
-    A name ends in the region that the resource stands in; what links regions names the other one before.
+    A name ends in the resource's region. Links between regions have the other region before it.
     """
     region = (properties or {}).get("region")
     if isinstance(region, str):
@@ -130,9 +129,9 @@ def region_of(urn: str, properties: Mapping[str, Any] | None = None) -> str | No
 
 
 def step_of(metadata: StepEventMetadata) -> ResourceStep:
-    """A `ResourceStep` from the engine's own event.
+    """Return the `ResourceStep` of an event.
 
-    The engine calls it ``same`` when only its protection changes, as AWS has no part in that; but a run is needed.
+    When only the protection changes, the engine says ``same``. It is an update here, because a run is needed.
     """
     old = dict(metadata.old.inputs) if metadata.old and metadata.old.inputs else {}
     new = dict(metadata.new.inputs) if metadata.new and metadata.new.inputs else {}
@@ -155,7 +154,7 @@ def step_of(metadata: StepEventMetadata) -> ResourceStep:
 
 
 def progress_of(event: EngineEvent) -> StepProgress | None:
-    """What an engine event says about a step, or None when it is about something else."""
+    """Return the step in an event, or None."""
     if event.resource_pre_event:
         return StepProgress("started", step_of(event.resource_pre_event.metadata))
     if event.res_outputs_event:
@@ -166,7 +165,7 @@ def progress_of(event: EngineEvent) -> StepProgress | None:
 
 
 def outputs_of(event: EngineEvent) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The stack's outputs in the state and those of the run; None: the event tells nothing of them."""
+    """Return the stack's outputs in the state and those of the run; None when the event has none."""
     if not event.res_outputs_event or event.res_outputs_event.metadata.type != _STACK:
         return None
     metadata = event.res_outputs_event.metadata
@@ -176,18 +175,18 @@ def outputs_of(event: EngineEvent) -> tuple[dict[str, Any], dict[str, Any]] | No
 
 
 def holds_secret(value: object) -> bool:
-    """Whether something in ``value`` is marked as secret, as events have it."""
+    """Whether a value of an event has a secret in it."""
     if isinstance(value, Mapping):
         return _special_sig_key in value or any(holds_secret(each) for each in value.values())
     return isinstance(value, list) and any(holds_secret(each) for each in value)
 
 
 def masked(value: object) -> object:
-    """``value`` of an event for a person's eyes: no secret in it, and what is known only later in words."""
+    """Return a value of an event for display: without secrets, and with words for unknown values."""
     if isinstance(value, Mapping):
         if value.get(_special_sig_key) == _special_secret_sig:
             return SECRET
-        if _special_sig_key in value:  # a file or an archive, by its content
+        if _special_sig_key in value:  # a file or an archive
             return f"(file {str(value.get('hash', ''))[:12]})"
         return {name: masked(each) for name, each in value.items() if not str(name).startswith("__")}
     if isinstance(value, list):
@@ -196,15 +195,15 @@ def masked(value: object) -> object:
 
 
 def tells_of_pending(event: EngineEvent) -> bool:
-    """Whether the engine warns that an earlier run was killed while it made something."""
+    """Whether the engine warns of unfinished operations of a killed run."""
     said = event.diagnostic_event
     return said is not None and said.severity == "warning" and _PENDING in said.message
 
 
 def problem_of(event: DiagnosticEvent, hidden: Collection[str] = ()) -> Problem | None:
-    """The error in a diagnostic event, on one line and without the engine's colour marks; None when it is no error.
+    """Return the error in a diagnostic event on one line, without colour marks; None when it is not an error.
 
-    ``hidden``: texts that it may not show.
+    ``hidden``: texts to remove.
     """
     if event.severity != "error":
         return None

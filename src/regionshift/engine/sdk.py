@@ -1,4 +1,4 @@
-"""What is changed in Pulumi's Python SDK while one of our programs runs: its costs, its connections, its folders."""
+"""Changes in Pulumi's Python SDK while our program runs: its costs, its connections, its folders."""
 
 from __future__ import annotations
 
@@ -35,15 +35,14 @@ _PATIENCE_S = 0.5
 
 @contextmanager
 def quiet_sdk() -> Iterator[None]:
-    """No stack traces, no debug lines and no busy waiting from the SDK inside this block.
+    """Turn off the SDK's stack traces, debug lines and busy waiting in this block.
 
-    The SDK writes 22 stack frames for each resource into the state (two thirds of its size, and the file backend
-    writes the whole state twice a resource), and makes a blocking call for each of its own debug lines. Measured with
-    5 regions and 204 resources: 24 s became 17 s, a no-op 6 s became 4 s.
+    The SDK writes 22 stack frames for each resource into the state. That is two thirds of its size, and the file
+    backend writes the whole state twice for each resource. The SDK also makes a blocking call for each debug line.
+    Measured with 5 regions and 204 resources: 24 s became 17 s, a no-op 6 s became 4 s.
 
-    It also waits for the outputs of all resources (some 15 each) by asking all that are left again after each one that
-    is done, so that its waiting grows with the square of the resources: a preview of 5 regions and 377 resources took
-    13 s and takes 6 s.
+    It waits for the outputs of all resources (about 15 each) and checks all of them again after each one. So its wait
+    grows with the square of the resources: a preview of 5 regions and 377 resources took 13 s, and now 6 s.
     """
     with _one_at_a_time:
         debug, trace = pulumi.log.debug, sdk._get_stack_trace
@@ -60,24 +59,25 @@ def quiet_sdk() -> Iterator[None]:
 async def _wait(
     pending: Collection[asyncio.Future[Any]], **_how: str
 ) -> tuple[set[asyncio.Future[Any]], set[asyncio.Future[Any]]]:
-    """What `asyncio.wait` answers, when all are done, one failed, or a moment has passed.
+    """`asyncio.wait` until all are done, one failed, or a short time has passed.
 
-    The moment is for those that are added meanwhile: the SDK looks for them, and for their failures, only then.
+    The SDK then looks for futures that were added meanwhile, and for their failures.
     """
     return await asyncio.wait(pending, timeout=_PATIENCE_S, return_when=asyncio.FIRST_EXCEPTION)
 
 
 @contextmanager
 def isolated_runs() -> Iterator[None]:
-    """The program of a run that begins inside this block leaves nothing pending, and shares no connection.
+    """Make runs in this block leave no pending tasks, and share no connections.
 
-    When its engine has died, the SDK does not finish its own clean-up, as its next call to the engine fails. Pending
-    tasks and their loop then stayed until the next garbage collection, in the middle of a later run and with warnings
-    on the terminal. And gRPC shares connections between the channels of a process: a new engine that got a dead one's
-    port could not be reached for up to two minutes (gRPC, "Connection Backoff Protocol"), and its run failed with
-    "Resource monitor has terminated".
+    When the engine has died, the SDK's clean-up fails with its next call to the engine. Pending tasks and their loop
+    would then stay until a garbage collection in a later run, with warnings on the terminal.
 
-    Not for two threads at once: it changes the SDK.
+    gRPC also shares connections between the channels of a process. A new engine on the port of a dead one could not be
+    reached for up to two minutes (gRPC, "Connection Backoff Protocol"). Its run would fail with "Resource monitor has
+    terminated".
+
+    Not thread-safe: it changes the SDK.
     """
     options = vars(settings)["_GRPC_CHANNEL_OPTIONS"]
     vars(settings)["_GRPC_CHANNEL_OPTIONS"] = [*options, _OWN_CONNECTIONS]
@@ -86,7 +86,7 @@ def isolated_runs() -> Iterator[None]:
     vars(stack)["grpc"] = SimpleNamespace(**{**vars(grpc), "server": _server})
     try:
         with warnings.catch_warnings():
-            # So ends the stream of an engine that was killed. Its run fails, and that is what is told.
+            # The event stream of a killed engine ends with this warning. The failed run is reported anyway.
             warnings.filterwarnings("ignore", message="Error in event stream")
             yield
     finally:
@@ -97,9 +97,9 @@ def isolated_runs() -> Iterator[None]:
 
 
 def _server(*arguments: Any, **options: Any) -> Any:
-    """The SDK's own servers, for its program and its events, answer this user's engine alone.
+    """Create the SDK's servers so that they answer only this user's engine.
 
-    Anybody else who asked for the program would get all that it registers, with its secrets.
+    Other users could otherwise run the program and read its resources with their secrets.
     """
     return own_server(grpc, *arguments, **options)
 
@@ -110,23 +110,23 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 class _Host(host.LanguageServer):
-    """What the engine asks to run our program."""
+    """Runs our program for the engine."""
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 - the engine's name for it
-        """Run the program in this thread; what it raises is the engine's answer."""
+        """Run the program in this thread; return its exception as the answer."""
         try:
             return super().Run(request, context)  # type: ignore[no-untyped-call]
-        except Exception as error:  # noqa: BLE001 - it is the engine's answer
+        except Exception as error:  # noqa: BLE001 - returned to the engine
             return language_pb2.RunResponse(error=str(error) or type(error).__name__)
         finally:
             _end(_here.__dict__.pop("loop", None))
 
 
 def _end(loop: asyncio.AbstractEventLoop | None) -> None:
-    """Cancel what is pending, and what begins meanwhile, until there is nothing."""
+    """Cancel pending tasks, and those that start meanwhile, until there are none."""
     if loop is None or loop.is_closed():
         return
-    # The SDK's handler stops the loop when a call fails, as those to a dead engine do.
+    # The SDK's handler would stop the loop when a call to the dead engine fails.
     loop.set_exception_handler(lambda _loop, _context: None)
     while pending := asyncio.all_tasks(loop):
         for task in pending:
@@ -136,10 +136,10 @@ def _end(loop: asyncio.AbstractEventLoop | None) -> None:
 
 
 class Scratch:
-    """This process's folder under ``root`` for what is needed only during a run, made when it is needed.
+    """This process's temporary folder under ``root``.
 
-    The SDK makes a folder for each run's events, and the engine unpacks what it works on, both in the system's
-    temporary folder, where nothing ever takes away what a killed process leaves. Here the next run does.
+    The SDK and the engine would use the system's temporary folder, where the files of a killed process stay. Here the
+    next run removes them.
     """
 
     def __init__(self, root: Path) -> None:
@@ -147,22 +147,22 @@ class Scratch:
         self.folder = root / str(os.getpid())
 
     def make(self) -> None:
-        """Have the folder there."""
+        """Create the folder."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def remove(self) -> None:
-        """Take the folder away."""
+        """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def remove_dead(self) -> None:
-        """Take away what processes left that are no more. Only while no engine is at work."""
+        """Remove the folders of ended processes. Only while no engine runs."""
         for folder in self._root.glob("*"):
             if folder.name.isdigit() and not lives(int(folder.name)):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def used_by_sdk(self) -> Iterator[None]:
-        """The SDK's own folders are made here, and not in the system's temporary folder."""
+        """Make the SDK create its temporary folders here."""
         self.make()
         made_here = partial(tempfile.TemporaryDirectory, dir=self.folder)
         vars(stack)["tempfile"] = SimpleNamespace(**{**vars(tempfile), "TemporaryDirectory": made_here})

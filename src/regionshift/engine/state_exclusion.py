@@ -1,9 +1,9 @@
-"""Taking a part out of the state for some engine runs, and putting it back as it was.
+"""Exclude a part of the state from engine runs, and restore it afterwards.
 
-The engine configures the provider of whatever stands in its state, targeted or not, in the program or not
-(pulumi 3.200, `SameStep.Apply` and `Registry.Same`), and the AWS provider asks its region's STS when it is
-configured. A region that must get no call is therefore out of the state while the engine runs. What was taken
-out is durable before it is gone, and whoever uses the state next puts it back.
+The engine configures the provider of each resource in its state, also when the run does not target it (pulumi 3.200,
+`SameStep.Apply` and `Registry.Same`). The AWS provider then asks its region's STS. So a region that must get no calls
+is taken out of the state during the run. The excluded part is stored before it is removed, and the next user of the
+state puts it back.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any, Protocol
 
 _STACK = "pulumi:pulumi:Stack"
 CREATING = "creating"
-"""What the engine calls the operation in the note of a creation, which a killed run leaves in the state."""
+"""The engine's name for the operation in the note of an unfinished creation."""
 
 
 @dataclass(frozen=True)
 class StateExclusion:
-    """What a run is not to know of.
+    """The part of the state that a run must not see.
 
     Args:
-        resources: patterns of URNs (``*`` stands for any text).
-        outputs: endings of the names of the stack's outputs.
+        resources: patterns of URNs (``*`` matches any text).
+        outputs: suffixes of the names of the stack's outputs.
     """
 
     resources: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class StateExclusion:
         return bool(self.resources or self.outputs)
 
     def has(self, urn: str) -> bool:
-        """Whether a resource is meant."""
+        """Whether the resource belongs to the part."""
         return any(fnmatchcase(urn, pattern) for pattern in self.resources)
 
 
@@ -43,7 +43,7 @@ NOTHING = StateExclusion()
 
 
 class ExclusionStore(Protocol):
-    """A place beside the state for what is taken out of it; durable when `write` returns."""
+    """Stores the excluded part of the state; durable when `write` returns."""
 
     def read(self) -> bytes | None: ...
     def write(self, body: bytes) -> None: ...
@@ -52,10 +52,10 @@ class ExclusionStore(Protocol):
 
 @dataclass(frozen=True)
 class Kept:
-    """What was taken out, as the engine's export has it (secrets encrypted).
+    """The excluded part, in the format of the engine's export (secrets encrypted).
 
     Args:
-        pending: notes of creations that were left open; they may outlive all else that was taken out.
+        pending: notes of open creations. They can stay longer than the rest.
     """
 
     resources: list[dict[str, Any]]
@@ -64,16 +64,16 @@ class Kept:
 
     @property
     def leaves_a_gap(self) -> bool:
-        """Whether the state is not whole without it; it is without the notes."""
+        """Whether the state is incomplete without it. Notes do not count."""
         return bool(self.resources or self.outputs)
 
     def to_bytes(self) -> bytes:
-        """As a slot keeps it."""
+        """Return the form for the slot."""
         return json.dumps(vars(self)).encode()
 
 
 def _kept_from(body: bytes) -> Kept:
-    """What :meth:`Kept.to_bytes` wrote."""
+    """Read what ``Kept.to_bytes`` wrote."""
     return Kept(**json.loads(body))
 
 
@@ -82,13 +82,13 @@ def _notes_alone(notes: list[dict[str, Any]]) -> Kept:
 
 
 class ExcludedState:
-    """What is out of the state now, and how that is changed: durable in ``slot`` before it leaves the state.
+    """The excluded part of a state, in ``slot``. It is stored there before it is removed from the state.
 
-    Notes of open creations leave the state with the first write, whatever it is for (pulumi 3.200, `stack import`),
-    so they go to the slot as well, and stay there until they are settled.
+    Each `stack import` removes the notes of open creations from the state (pulumi 3.200). So they are stored in the
+    slot too, until they are settled.
 
     Args:
-        export, put: read and write the whole state, as `pulumi stack export` has it.
+        export, put: read and write the whole state, in the format of `pulumi stack export`.
     """
 
     def __init__(
@@ -100,11 +100,11 @@ class ExcludedState:
         self._slot = slot
         self._export = export
         self._put = put
-        # None: it is not known, as an earlier process may have left something in the slot.
+        # None: unknown, because an earlier process may have left something in the slot.
         self.now: StateExclusion | None = None
 
     def exclude(self, excluded: StateExclusion) -> None:
-        """Have out of the state what is ``excluded``, and nothing else."""
+        """Take exactly ``excluded`` out of the state."""
         if self.now == excluded:
             return
         if (kept := self._kept()).leaves_a_gap:
@@ -114,14 +114,14 @@ class ExcludedState:
             self._take_out(excluded)
 
     def deployment(self) -> dict[str, Any]:
-        """The whole state, what is out of it and its notes included. Writes nothing."""
-        kept = self._kept()  # read first: what is put back in between is then in both
+        """Return the whole state, with the excluded part and the notes. Writes nothing."""
+        kept = self._kept()  # before the export: a part that is restored meanwhile is then in both
         deployment = dict(self._export().get("deployment") or {})
         put_back(deployment, kept)
         return deployment
 
     def settle(self, made: Mapping[str, str], never_made: Collection[str]) -> None:
-        """Say of open creations how they ended, as :func:`settle` has it."""
+        """Close open creations; see the function ``settle``."""
         self.exclude(NOTHING)
         exported = self._export()
         deployment = _deployment(exported)
@@ -131,7 +131,7 @@ class ExcludedState:
         self._write(exported, _notes_alone(notes), _notes_alone(_notes(deployment)))
 
     def forget(self) -> None:
-        """Nothing stands any more: empty the slot."""
+        """Empty the slot, after the stack was removed."""
         self._slot.clear()
         self.now = None
 
@@ -163,7 +163,7 @@ class ExcludedState:
         self.now = excluded
 
     def _write(self, exported: dict[str, Any], before: Kept, after: Kept) -> None:
-        """Write the state; ``before`` that the slot has all that it lacks before or after, then what it lacks now."""
+        """Write the state. The slot has ``before`` until the write is done, and then ``after``."""
         exported["deployment"]["pending_operations"] = []
         self._keep(before)
         self._put(exported)
@@ -178,27 +178,27 @@ class ExcludedState:
             self._slot.clear()
 
     def plain_outputs(self) -> dict[str, Any]:
-        """The stack's outputs that are out of the state now, as far as they are no secrets."""
+        """Return the excluded outputs of the stack, without secrets."""
         return {name: value for name, value in self._kept().outputs.items() if not isinstance(value, dict)}
 
 
 def _deployment(exported: dict[str, Any]) -> dict[str, Any]:
-    """What is edited of an export; that of a new stack may have none."""
+    """Return the deployment in an export; create it for a new stack."""
     found: dict[str, Any] = exported.get("deployment") or {}
     exported["deployment"] = found
     return found
 
 
 def _notes(deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The open creations; of other operations the engine itself keeps no note beyond the next run."""
+    """Return the open creations. The engine drops notes of other operations with the next run."""
     return [each for each in deployment.get("pending_operations") or [] if each.get("type") == CREATING]
 
 
 def take_out(deployment: dict[str, Any], excluded: StateExclusion) -> Kept:
-    """Edit an exported state so that what is meant is not in it; gives what was taken out.
+    """Remove the excluded part from an exported state, and return it.
 
-    What hangs on it, as its child or by its provider, goes with it; what only depends on it forgets that. The stack
-    itself stays, whatever it is called: its name ends in the environment's, and everything hangs on it.
+    Children of removed resources, and resources of removed providers, are removed too. Dependencies on removed
+    resources are dropped. The stack itself always stays.
     """
     gone: set[str] = set()
     stays, kept = [], []
@@ -222,10 +222,7 @@ def take_out(deployment: dict[str, Any], excluded: StateExclusion) -> Kept:
 
 
 def put_back(deployment: dict[str, Any], kept: Kept) -> None:
-    """Edit an exported state so that what was taken out of it is in it; what is there already stays.
-
-    Doing it twice is as good as doing it once.
-    """
+    """Put the excluded part back into an exported state. Resources that are there already stay. Idempotent."""
     resources = deployment.setdefault("resources", [])
     there = {str(resource["urn"]) for resource in resources}
     providers = {str(r["urn"]): f"{r['urn']}::{r['id']}" for r in [*kept.resources, *resources] if "id" in r}
@@ -254,7 +251,7 @@ def _outputs(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def _provider(resource: dict[str, Any]) -> str:
-    """The URN of the provider; a reference to one is its URN and its id."""
+    """Return the URN of a resource's provider; the reference is its URN and id."""
     return str(resource.get("provider") or "").rpartition("::")[0]
 
 
@@ -265,7 +262,7 @@ def _refers(resource: dict[str, Any]) -> set[str]:
 
 
 def _without(resource: dict[str, Any], gone: set[str]) -> dict[str, Any]:
-    """The resource as if it did not refer to what is gone."""
+    """Return the resource without references to ``gone``."""
     if not _refers(resource) & gone:
         return dict(resource)
     left = dict(resource)
@@ -280,11 +277,11 @@ def _without(resource: dict[str, Any], gone: set[str]) -> dict[str, Any]:
 
 
 def settle(deployment: dict[str, Any], made: Mapping[str, str], never_made: Collection[str]) -> None:
-    """Edit an exported state: what was made becomes a resource, what never was is forgotten.
+    """Close open creations in an exported state: add resources that exist, and drop notes of those that do not.
 
-    A note holds the resource as it was to be (inputs, parent, provider, what it depends on), and all of that is in
-    the state before it, so its place is the end. Without outputs the provider reads it as in an import. What is there
-    already by that id stays: whoever was killed right after settling it does so again.
+    A note has the planned resource (inputs, parent, provider, dependencies). All of these are in the state before it,
+    so the resource is added at the end. Without outputs, the provider reads it as in an import. A resource with that id
+    that is in the state already stays, so that a repeated call changes nothing.
     """
     left = []
     there = {(resource["urn"], resource.get("id")) for resource in deployment.get("resources") or []}

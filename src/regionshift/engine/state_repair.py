@@ -1,12 +1,12 @@
-"""What a killed engine, or a full disk, leaves in a state folder that the engine could not read again itself.
+"""Repairs a state folder after a killed engine or a full disk, when the engine cannot read it any more.
 
-Beside each file the engine keeps a small one with its content type, `<name>.attrs`, which it writes in place, while
-the file itself is replaced at once (gocloud.dev/blob/fileblob: "sidecar" files). Killed between the two it leaves an
-empty one, and every later command fails with "failed to load checkpoint: EOF", though the state is whole (tried with
-3.200). Without the small file it reads the state well.
+The engine keeps a small file with the content type beside each file, `<name>.attrs` (gocloud.dev/blob/fileblob:
+"sidecar" files). It writes this file in place, and replaces the main file atomically. An engine that is killed in
+between leaves an empty `.attrs`. Each later command then fails with "failed to load checkpoint: EOF", although the
+state is complete (tried with 3.200). Without the `.attrs` file the engine can read the state.
 
-A disk that is full cuts the state itself ("unexpected end of JSON input"). Before each write the engine keeps the
-state as it was in `<name>.bak`; that one is whole, and older by one write.
+A full disk truncates the state itself ("unexpected end of JSON input"). Before each write the engine copies the state
+to `<name>.bak`, which is complete, and older by one write.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _TORN = ".torn"
 
 
 def repair_state(backend: str, project: str, stack: str) -> list[str]:
-    """Mend one stack of a ``file://`` backend from what is whole; a sentence for a state that is older now.
+    """Repair one stack of a ``file://`` backend. Return a sentence when an older copy was restored.
 
-    Only while no engine is at work on this stack. Others under the same backend are not looked at: an engine may be
-    writing them. What was cut is kept beside it, as ``<name>.torn``.
+    Only while no engine runs on this stack. Other stacks of the backend are not repaired, because an engine may be
+    writing them. An incomplete state file is kept as ``<name>.torn``.
 
     Raises:
-        WorkFailed: the state is cut, and so is the copy of it.
+        WorkFailed: the state and its copy are both incomplete.
     """
     home = folder_of(backend)
     if home is None:
         return []
     state = home / ".pulumi/stacks" / project / f"{stack}.json"
-    # Locks stand under the full name of a stack; on a backend without organizations all have this one.
+    # Locks have the full name of the stack; on a backend without organizations it begins with "organization".
     locks = home / ".pulumi/locks/organization" / project / stack
     for path in (_attrs(state), _attrs(_copy(state)), *locks.glob("*.attrs")):
         if not _is_whole(path):
@@ -56,8 +56,8 @@ def _mend(path: Path) -> str:
         raise WorkFailed(
             "The engine's state file is incomplete, and so is its copy.",
             where=str(path),
-            remedy=f"restore it from a backup; without one, move it away: `regionshift up` then finds what is there"
-            f" offline, and on AWS names what it would collide with (the cut file: {path.name})",
+            remedy=f"restore {path.name} from a backup; without one, move it away: `regionshift up` then finds the"
+            " existing resources offline, and on AWS names those with conflicting names",
             error_id="RS-ENGINE-003",
         )
     body = copy.read_bytes()
@@ -68,11 +68,11 @@ def _mend(path: Path) -> str:
         os.fsync(file.fileno())
     path.replace(path.with_name(f"{path.name}{_TORN}"))
     aside.replace(path)
-    # Its content type was that of the cut file; the engine does without.
+    # The content type is that of the incomplete file; the engine does not need it.
     _attrs(path).unlink(missing_ok=True)
     return (
         f"the engine's state file was incomplete, as after a full disk, and was restored from its copy, which is one"
-        f" write older [{path}]; the incomplete file is beside it as {path.name}{_TORN}"
+        f" write older [{path}]; the incomplete file is kept as {path.name}{_TORN}"
     )
 
 
