@@ -1,4 +1,4 @@
-"""The embedded AWS for work without an account: an emulator process and the `aws` provider that talks to it.
+"""The embedded AWS for work without an account: an emulator process, and the local `aws` provider.
 
-Known only by ``cli`` and ``session``. Nothing in here is used when the target is a real AWS account.
+Only ``cli``, ``session`` and ``engine_setup`` import this package. It is not used with a real AWS account.
 """

@@ -1,4 +1,4 @@
-"""The embedded AWS's own certificate: an authority that signs nothing but one certificate for loopback."""
+"""The certificate of the embedded AWS, signed by an authority that signs only this one certificate."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from regionshift.local.state import write_private
 
-# Below the 825 days that some platforms accept at most for a private authority.
+# Some platforms accept at most 825 days for a private authority.
 LIFETIME = datetime.timedelta(days=800)
 RENEW_BEFORE = datetime.timedelta(days=30)
 
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: the authority that clients trust, and what the server presents with its key."""
+    """PEM files: the authority that clients trust, and the server's certificate and key."""
 
     authority: Path
     server: Path
@@ -29,10 +29,9 @@ class Certificates:
 
 
 def ensure_certificates(folder: Path, now: datetime.datetime) -> Certificates:
-    """The certificates in ``folder``, made when missing or soon to expire.
+    """Return the certificates in ``folder``. Create them when they are missing or expire soon.
 
-    The authority's key is thrown away at once: nobody can sign anything else that a client of this
-    cloud would trust.
+    The authority's key is never stored, so nobody can sign another certificate that clients would trust.
     """
     files = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     if not _usable(files, now):

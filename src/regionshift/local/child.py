@@ -1,7 +1,7 @@
-"""What runs inside the emulator's process: ministack with the gaps closed that the environment meets.
+"""The main module of the emulator's process: ministack, with patches where it differs from AWS.
 
-It saves what it holds whenever it falls quiet. The emulator writes its services' state at its end only: a killed
-process, or a power cut, would take everything since its start with it, while the state of Pulumi says that it is there.
+The emulator itself saves its state only when it ends. A killed process, or a power cut, would lose everything since
+its start, and Pulumi's state would name missing resources. So this module saves the state after each change.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from regionshift.machine import collect_garbage_less
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
-# Seconds. After the last request that may have changed something; and under requests that never pause.
+# Seconds: after the last change, and the longest time without a save.
 QUIET = 1.0
 AT_LATEST = 15.0
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def save_when_quiet(app: ModuleType) -> None:
-    """Puts the checkpoints into ministack's ``app`` module, before it serves."""
+    """Patch ministack's ``app`` module to save its state after changes."""
     one_at_a_time = threading.Lock()
     save_all = app.save_all
 
     def save(states: dict[str, Callable[[], Any]]) -> None:
-        # The emulator saves once more when it stops, and two at once would write the same draft.
+        # The emulator also saves when it stops, and two saves at once would write the same file.
         with one_at_a_time:
             save_all(states)
 
@@ -44,7 +44,7 @@ def save_when_quiet(app: ModuleType) -> None:
 
 
 class Checkpoints:
-    """An ASGI application that passes everything to ``inner`` and saves a moment after the last change."""
+    """An ASGI application that passes requests to ``inner`` and saves shortly after the last change."""
 
     def __init__(self, inner: Application, save: Callable[[], None]) -> None:
         self._inner = inner
@@ -72,10 +72,10 @@ class Checkpoints:
 
 
 class Requests:
-    """An ASGI application that passes everything to ``inner`` and writes each request down, a JSON object a line.
+    """An ASGI application that passes requests to ``inner`` and logs each as a line of JSON.
 
-    For tests that hold what we send against AWS's models. The bytes of objects are left out (``body`` is null then),
-    other bodies are written as they are (as Latin-1), secrets too.
+    For tests that check our requests by AWS's models. The bytes of objects are left out (``body`` is null); other
+    bodies are written in full (as Latin-1), secrets too.
     """
 
     def __init__(self, inner: Application, to: Path) -> None:
@@ -103,7 +103,7 @@ class Requests:
         finally:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             body = b"".join(chunks)
-            # One whose sender was killed on the way is no request.
+            # A request whose sender was killed is incomplete, and is not logged.
             if not is_kept or len(body) >= int(headers.get("content-length", 0)):
                 told = {
                     "method": scope["method"],
@@ -115,18 +115,17 @@ class Requests:
                 self._file.write(json.dumps(told) + "\n")
 
 
-# Seconds. A client that keeps its connection open does not say goodbye, and asyncio would wait 30 s for it
-# before the emulator gets to save what it holds.
+# Seconds. asyncio would wait 30 s for clients that keep their connections open, before the emulator could save.
 GOODBYE_TIMEOUT = 0.5
 
 
 def main() -> None:
-    """Serves until SIGTERM. Everything it needs to know is in its environment (see ``process.py``)."""
+    """Serve until SIGTERM. All inputs are environment variables (see ``process.py``)."""
     collect_garbage_less()
     import ministack.app  # type: ignore[import-untyped]
 
-    # The emulator has read how much it is to say itself; its functions inherit what is left, and say what they
-    # would on AWS. Of one that says nothing the emulator waits 50 ms for a first line, too.
+    # The emulator has read its own log level. Its functions must not inherit it: they log as on AWS. Also, the emulator
+    # waits 50 ms for the first line of a function that logs nothing.
     os.environ.pop("LOG_LEVEL", None)
 
     from regionshift.local import (
@@ -170,7 +169,7 @@ def main() -> None:
     if (folder / REQUESTS).exists():
         ministack.app.app = Requests(ministack.app.app, folder / REQUESTS)
     asyncio.constants.SSL_SHUTDOWN_TIMEOUT = GOODBYE_TIMEOUT
-    # It would also open port 443 where it may; this cloud has one port.
+    # Otherwise the emulator would also open port 443.
     ministack.app._port_is_bindable = lambda _host, _port: False
     ministack.app.main()
 

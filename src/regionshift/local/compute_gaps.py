@@ -1,23 +1,23 @@
-"""Gaps of the emulator's Step Functions and Lambda, closed inside its process.
+"""Patches of the emulator's Step Functions and Lambda. AWS's behaviour:
 
-- 256 KiB of UTF-8 are the most for an execution's input, a task's result and a state's output (Step Functions
-  Developer Guide, "Quotas related to state machine executions"). StartExecution refuses more, and what is no JSON
-  (API Reference, "StartExecution"); a result that is too long is an error that ``Catch`` may take, an output is not.
-- A path that leads nowhere ends the execution with ``States.Runtime``, which no ``Retry`` or ``Catch`` takes (Developer
-  Guide, "Handling errors in Step Functions workflows"; in a choice only ``IsPresent`` may ask for it). The emulator
-  goes on with null.
-- The same name and input start a running execution once and are no error (API Reference, "StartExecution").
-- The error of a function is the class of its exception, and of one that may not run now
-  ``Lambda.TooManyRequestsException`` (Developer Guide, "Handle transient Lambda service exceptions").
-- A distributed Map runs as many children at once as ``MaxConcurrencyPath`` says (Step Functions Developer Guide,
-  "Using Map state in Distributed mode").
-- A function's variables have none of Lambda's own names (Lambda Developer Guide, "Defined runtime environment
+- An execution's input, a task's result and a state's output have at most 256 KiB of UTF-8 (Step Functions Developer
+  Guide, "Quotas related to state machine executions"). StartExecution refuses a longer input, and one that is not JSON
+  (API Reference, "StartExecution"). ``Catch`` can handle a result that is too long, but not an output.
+- A missing path ends the execution with ``States.Runtime``, which ``Retry`` and ``Catch`` cannot handle (Developer
+  Guide, "Handling errors in Step Functions workflows"). In a choice, only ``IsPresent`` accepts a missing path. The
+  emulator continues with null.
+- Starting a running execution with the same name and input again is no error (API Reference, "StartExecution").
+- The error of a function is the class of its exception. A throttled call has ``Lambda.TooManyRequestsException``
+  (Developer Guide, "Handle transient Lambda service exceptions").
+- ``MaxConcurrencyPath`` limits the children of a distributed Map (Step Functions Developer Guide, "Using Map state in
+  Distributed mode").
+- A function's variables cannot have Lambda's own names (Lambda Developer Guide, "Defined runtime environment
   variables").
 
 AWS's recorded answers to the first four: localstack/localstack, ``tests/aws/services/stepfunctions/v2``,
 ``test_sfn_api``, ``error_handling/test_states_errors``, ``error_handling/test_task_service_lambda``,
 ``scenarios/test_base_scenarios``, ``base/test_base``, ``choice_operators/test_is_operators``.
-``tests/component/test_compute_gaps.py`` tells when the emulator no longer needs it.
+``tests/component/test_compute_gaps.py`` fails when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Handler = Callable[..., Any]
 
 
 def close() -> None:
-    """Put the repairs into the running ministack."""
+    """Patch the running ministack."""
     from ministack.core import lambda_runtime  # type: ignore[import-untyped]
     from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
     from ministack.services import lambda_svc, stepfunctions  # type: ignore[import-untyped]
@@ -55,7 +55,7 @@ def close() -> None:
 
 
 def close_states(states: Any, refuse: Callable[..., Any]) -> None:
-    """The part about Step Functions, whose module ``states`` is."""
+    """Patch the module ``states`` of Step Functions."""
     failure = states._ExecutionError
     states._start_execution = with_input_rules(states._start_execution, states._executions, refuse)
     states._resolve_path = strict(states._resolve_path, states._parse_jsonpath_tokens, failure)
@@ -70,7 +70,7 @@ def close_states(states: Any, refuse: Callable[..., Any]) -> None:
 
 
 def with_concurrency_path(original: Handler, resolve: Callable[..., Any]) -> Handler:
-    """``original``, which runs a distributed Map; the path is ``resolve``d in what the state is given."""
+    """Wrap the run of a distributed Map: resolve ``MaxConcurrencyPath`` in the state's input."""
 
     def run(state: Given, raw: Any, effective: Any, *others: Any) -> Any:
         if path := state.get("MaxConcurrencyPath"):
@@ -81,7 +81,7 @@ def with_concurrency_path(original: Handler, resolve: Callable[..., Any]) -> Han
 
 
 def with_input_rules(original: Handler, executions: Mapping[str, Any], refuse: Callable[..., Any]) -> Handler:
-    """``original``, StartExecution, with AWS's rules for input, and no second start of what runs."""
+    """Wrap StartExecution: apply AWS's rules for the input, and do not start a running execution again."""
 
     def start(data: Given) -> Any:
         given = data.get("input", "{}")
@@ -105,7 +105,7 @@ def with_input_rules(original: Handler, executions: Mapping[str, Any], refuse: C
 
 
 def strict(original: Handler, tokens_of: Callable[[str], Any], failure: type[Exception]) -> Handler:
-    """``original``, which follows a JSON path, failing where a path to one value leads nowhere."""
+    """Wrap the evaluation of a JSON path: fail when a path to one value is missing."""
 
     def resolve(path: str, data: Any) -> Any:
         tokens = tokens_of(path) if path and path.startswith("$") else None
@@ -124,7 +124,7 @@ def strict(original: Handler, tokens_of: Callable[[str], Any], failure: type[Exc
 
 
 def asking_presence(original: Handler, resolve: Handler, failure: type[Exception]) -> Handler:
-    """``original``, which judges a choice's rule: null is there, and nothing but ``IsPresent`` asks what may not be."""
+    """Wrap the evaluation of a choice's rule: ``IsPresent`` accepts a missing path, and null counts as present."""
 
     def judge(rule: Mapping[str, Any], data: Any, context: Any = None) -> Any:
         if "IsPresent" not in rule:
@@ -139,7 +139,7 @@ def asking_presence(original: Handler, resolve: Handler, failure: type[Exception
 
 
 def but_runtime(original: Callable[[Any, str], bool]) -> Callable[[Any, str], bool]:
-    """``original``, which matches errors with retriers and catchers; nothing matches ``States.Runtime``."""
+    """Wrap the match of errors with retriers and catchers: nothing matches ``States.Runtime``."""
 
     def matches(error_equals: Any, error: str) -> bool:
         return error != _RUNTIME and original(error_equals, error)
@@ -156,7 +156,7 @@ def _require_short(value: Any, what: str, failure: type[Exception]) -> None:
 
 
 def bounded_result(original: Handler, failure: type[Exception]) -> Handler:
-    """``original``, which runs a task, failing when its result is too long."""
+    """Wrap the run of a task: fail when its result is too long."""
 
     def invoke(resource: str, given: Any) -> Any:
         result = original(resource, given)
@@ -167,7 +167,7 @@ def bounded_result(original: Handler, failure: type[Exception]) -> Handler:
 
 
 def bounded_output(original: Handler, failure: type[Exception]) -> Handler:
-    """``original``, which runs a state, failing when its output is too long."""
+    """Wrap the run of a state: fail when its output is too long."""
 
     def execute(state: Mapping[str, Any], *given: Any) -> Any:
         name = given[-1]["State"]["Name"]
@@ -179,7 +179,7 @@ def bounded_output(original: Handler, failure: type[Exception]) -> Handler:
 
 
 def naming_throttles(original: Handler, failure: Any) -> Handler:
-    """``original``, which calls a function for a state, naming the refusal of one call too many."""
+    """Wrap the call of a function for a state: name the error of a throttled call."""
 
     def call(function: str, event: Any) -> Any:
         try:
@@ -197,12 +197,12 @@ _class_of_error: ContextVar[str] = ContextVar("class of the exception that a fun
 
 
 def telling_class(script: str) -> str:
-    """The script that runs Python functions, telling the class of an exception too."""
+    """Patch the script that runs Python functions: it also returns the class of an exception."""
     return script.replace(_TOLD, f'{_TOLD}, "class": type(e).__name__')
 
 
 def noting_class(original: Handler) -> Handler:
-    """``original``, which has a function run, noting the class of the exception that it raised."""
+    """Wrap the run of a function: keep the class of its exception."""
 
     def invoke(*given: Any, **named: Any) -> Any:
         answer = original(*given, **named)
@@ -213,7 +213,7 @@ def noting_class(original: Handler) -> Handler:
 
 
 def with_class(original: Handler) -> Handler:
-    """``original``, which runs a function, with the exception's class as ``errorType``."""
+    """Wrap the run of a function: return the exception's class as ``errorType``."""
 
     def execute(*given: Any) -> Any:
         before = _class_of_error.set("")
@@ -236,7 +236,7 @@ _RESERVED = re.compile(
 
 
 def without_reserved_names(original: Handler, place: int, refuse: Callable[..., Any]) -> Handler:
-    """``original``, which sets a function's configuration (its argument ``place``), refusing reserved variables."""
+    """Wrap an operation that sets a function's configuration (argument ``place``): refuse reserved variables."""
 
     def configure(*given: Any) -> Any:
         variables = (given[place].get("Environment") or {}).get("Variables") or {}

@@ -1,31 +1,30 @@
-"""Gaps of the emulator's parameters and secrets that a migration meets, closed inside its process.
+"""Patches of the emulator's parameters and secrets. AWS's behaviour:
 
-- Limits of PutParameter: a type stays, an image or an integration stays one and nothing else becomes one (User Guide,
-  "Parameter data types"), an advanced parameter does not become standard again, values fit their tier
-  and their pattern; policies stay until others are given, and are listed one by one (Systems Manager API Reference,
-  "PutParameter", "ParameterInlinePolicy").
-- ListSecrets tells each secret's key (Secrets Manager API Reference, "SecretListEntry").
-- Policies are told the tags of the secret that a request is about: ``secretsmanager:ResourceTag/KEY`` and
-  ``aws:ResourceTag/KEY`` (Service Authorization Reference, "Condition keys for AWS Secrets Manager").
-- A secret has 20 staging labels at most over all its versions (Secrets Manager User Guide, "Quotas"), and its key is
-  left out when it is AWS's own (API Reference, "DescribeSecret"). One that is made without a value has no version
-  (API Reference, "CreateSecret").
-- Names of parameters and of secrets have AWS's characters, a hierarchy begins with a slash and has 15 levels at most
-  (Systems Manager API Reference, "PutParameter", Name; Secrets Manager API Reference, "CreateSecret", Name).
-- Deleting at once a secret that is not there is no error (Secrets Manager API Reference, "DeleteSecret",
+- PutParameter cannot change a parameter's type, the data types of images and integrations (User Guide, "Parameter data
+  types"), or an advanced parameter to standard. Values must fit the tier and the pattern. Policies stay until they are
+  replaced, and are listed one by one (Systems Manager API Reference, "PutParameter", "ParameterInlinePolicy").
+- ListSecrets returns each secret's key (Secrets Manager API Reference, "SecretListEntry").
+- Conditions can use the secret's tags: ``secretsmanager:ResourceTag/KEY`` and ``aws:ResourceTag/KEY`` (Service
+  Authorization Reference, "Condition keys for AWS Secrets Manager").
+- A secret has at most 20 staging labels on all versions (Secrets Manager User Guide, "Quotas"). The AWS managed key is
+  not returned (API Reference, "DescribeSecret"). A secret that is created without a value has no version (API
+  Reference, "CreateSecret").
+- Names have limited characters. A hierarchy of parameters begins with a slash and has at most 15 levels (Systems
+  Manager API Reference, "PutParameter", Name; Secrets Manager API Reference, "CreateSecret", Name).
+- Forced deletion of a missing secret is no error (Secrets Manager API Reference, "DeleteSecret",
   ForceDeleteWithoutRecovery).
-- While a secret waits for its deletion none can be made under its name, nor its policy be set (Secrets Manager API
-  Reference, "CreateSecret", "PutResourcePolicy", InvalidRequestException).
-- A version keeps its value: PutSecretValue with the id of a version that has another is refused, and changes nothing
-  when it is the same (API Reference, "PutSecretValue", ClientRequestToken).
-- ListSecretVersionIds leaves versions without labels out unless they are asked for; GetSecretValue by a version and a
-  label wants that label on that version (API Reference, of both).
-- ListSecrets filters by how names and tags begin, minding case, and not those with an exclamation mark before (API
-  Reference, "Filter").
+- While a secret is scheduled for deletion, its name cannot be used again, and its policy cannot be set (Secrets Manager
+  API Reference, "CreateSecret", "PutResourcePolicy", InvalidRequestException).
+- A version cannot change. PutSecretValue with the id of an existing version is refused when the value differs, and
+  has no effect when it is the same (API Reference, "PutSecretValue", ClientRequestToken).
+- ListSecretVersionIds returns versions without labels only on request. GetSecretValue with a version and a label needs
+  that label on that version (API Reference, both operations).
+- ListSecrets filters names and tags by prefix, case-sensitively; an exclamation mark negates a filter (API Reference,
+  "Filter").
 
 AWS's recorded answers about secrets: localstack/localstack, ``tests/aws/services/secretsmanager``; about names of
 parameters: ``tests/aws/services/ssm/test_ssm.py``, ``test_hierarchical_parameter``.
-``tests/component/test_data_gaps.py`` tells when the emulator no longer needs it.
+``tests/component/test_data_gaps.py`` fails when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from typing import Any
 from regionshift.settings.quotas import ADVANCED_PARAMETER, PARAMETER
 
 LABELS = 20
-"""Staging labels of one secret, all its versions together."""
+"""The most staging labels on all versions of a secret."""
 
 _MOST_BYTES = {"Standard": PARAMETER.most, "Advanced": ADVANCED_PARAMETER.most}
 _FIXED_DATA_TYPES = {"aws:ec2:image", "aws:ssm:integration"}
@@ -50,7 +49,7 @@ Handler = Callable[..., Any]
 
 
 def close() -> None:
-    """Put the repairs into the running ministack."""
+    """Patch the running ministack."""
     from ministack.core import iam_actions  # type: ignore[import-untyped]
     from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
     from ministack.services import secretsmanager, ssm  # type: ignore[import-untyped]
@@ -65,7 +64,7 @@ def close() -> None:
 
 
 def close_secrets(secretsmanager: Any, error_response_json: Callable[..., Any]) -> None:
-    """The part about Secrets Manager."""
+    """Patch Secrets Manager."""
     for name in ("_put_secret_value", "_update_secret_version_stage"):
         original = getattr(secretsmanager, name)
         setattr(secretsmanager, name, with_few_labels(original, secretsmanager._resolve, error_response_json))
@@ -95,7 +94,7 @@ def close_secrets(secretsmanager: Any, error_response_json: Callable[..., Any]) 
 
 
 def with_rules(original: Handler, parameters: Mapping[str, Any], refuse: Callable[..., Any]) -> Handler:
-    """``original``, PutParameter, with AWS's refusals, and policies kept and listed as AWS does."""
+    """Wrap PutParameter: apply AWS's refusals, and keep policies."""
 
     def put(data: Given) -> Any:
         existing = parameters.get(data.get("Name", ""), {})
@@ -110,7 +109,7 @@ def with_rules(original: Handler, parameters: Mapping[str, Any], refuse: Callabl
 
 
 def listed(policies: str) -> list[dict[str, str]]:
-    """Policies as DescribeParameters lists them; an empty policy removes them all."""
+    """Return policies in the format of DescribeParameters; an empty policy removes all."""
     return [
         {"PolicyText": json.dumps(each), "PolicyType": each["Type"], "PolicyStatus": "Pending"}
         for each in json.loads(policies or "[]")
@@ -152,7 +151,7 @@ _SUB_PATHS = (
 
 
 def with_parameter_names(original: Handler, refuse: Callable[..., Any]) -> Handler:
-    """``original``, which is told names of parameters, refusing what is none."""
+    """Wrap an operation with names of parameters: refuse invalid names."""
 
     def ask(data: Given) -> Any:
         for name in (data.get("Name"), *data.get("Names", ())):
@@ -170,7 +169,7 @@ def with_parameter_names(original: Handler, refuse: Callable[..., Any]) -> Handl
 
 
 def with_few_labels(original: Handler, resolve: Callable[..., Any], refuse: Callable[..., Any]) -> Handler:
-    """``original``, but the 21st staging label is refused."""
+    """Wrap an operation that adds staging labels: refuse the 21st."""
 
     def change(data: Given) -> Any:
         _, secret = resolve(data.get("SecretId"))
@@ -188,7 +187,7 @@ def with_few_labels(original: Handler, resolve: Callable[..., Any], refuse: Call
 
 
 def without_aws_key(original: Handler) -> Handler:
-    """``original``, which stores a secret's key, without the name of AWS's own key."""
+    """Wrap an operation that stores a secret's key: do not store the AWS managed key."""
 
     def keep(data: Given) -> Any:
         return original({**data, "KmsKeyId": None} if data.get("KmsKeyId") == _AWS_KEY else data)
@@ -197,7 +196,7 @@ def without_aws_key(original: Handler) -> Handler:
 
 
 def empty_without_value(original: Handler, secrets: Mapping[str, Any]) -> Handler:
-    """``original``, but a secret that is made without a value has no version."""
+    """Wrap CreateSecret: a secret without a value has no version."""
 
     def create(data: Given) -> Any:
         status, headers, body = original(data)
@@ -212,7 +211,7 @@ def empty_without_value(original: Handler, secrets: Mapping[str, Any]) -> Handle
 
 
 def gone_already(original: Handler, resolve: Callable[..., Any]) -> Handler:
-    """``original``, DeleteSecret, which has nothing to do at once where the secret is gone."""
+    """Wrap DeleteSecret: forced deletion of a missing secret succeeds."""
 
     def delete(data: Given) -> Any:
         if not data.get("ForceDeleteWithoutRecovery") or resolve(data.get("SecretId"))[1] is not None:
@@ -224,7 +223,7 @@ def gone_already(original: Handler, resolve: Callable[..., Any]) -> Handler:
 
 
 def with_keys(original: Handler, secrets: Mapping[str, Any]) -> Handler:
-    """``original``, which lists secrets, and each one's key."""
+    """Wrap ListSecrets: add each secret's key."""
 
     def listing(data: Given) -> Any:
         status, headers, body = original(data)
@@ -254,7 +253,7 @@ _NAMING_SECRETS = (
 
 
 def with_secret_names(original: Handler, refuse: Callable[..., Any]) -> Handler:
-    """``original``, which is told a secret by name or ARN, refusing a name that is none."""
+    """Wrap an operation with the name or ARN of a secret: refuse invalid names."""
 
     def ask(data: Given) -> Any:
         name = data.get("SecretId") or data.get("Name") or ""
@@ -283,7 +282,7 @@ def with_rule(
     resolve: Callable[..., Any],
     refuse: Callable[..., Any],
 ) -> Handler:
-    """``original``, which is about a secret, refusing what ``rule`` says of the request and the secret."""
+    """Wrap an operation on a secret: refuse it when ``rule`` (request, secret) returns a refusal."""
 
     def ask(data: Given) -> Any:
         _, secret = resolve(data.get("SecretId") or data.get("Name"))
@@ -327,7 +326,7 @@ def _changed_version(data: Given, secret: Secret) -> Refusal | None:
 
 
 def once_a_version(original: Handler, resolve: Callable[..., Any]) -> Handler:
-    """``original``, PutSecretValue, which leaves a version that is there as it is."""
+    """Wrap PutSecretValue: do not change an existing version."""
 
     def put(data: Given) -> Any:
         _, secret = resolve(data.get("SecretId"))
@@ -343,7 +342,7 @@ def once_a_version(original: Handler, resolve: Callable[..., Any]) -> Handler:
 
 
 def labelled_only(original: Handler) -> Handler:
-    """``original``, which lists a secret's versions, without those that have no label unless they are asked for."""
+    """Wrap ListSecretVersionIds: leave out versions without labels, unless they are requested."""
 
     def listing(data: Given) -> Any:
         status, headers, body = original(data)
@@ -360,7 +359,7 @@ _FILTERS = frozenset({"name", "description", "tag-key", "tag-value"})
 
 
 def by_beginnings(original: Callable[..., list[str]], secrets: Mapping[str, Any]) -> Callable[..., list[str]]:
-    """``original``, which filters names of ``secrets``, by how texts begin."""
+    """Wrap the filters of ListSecrets: compare prefixes."""
 
     def texts(key: str, name: str) -> list[str]:
         secret = secrets[name]
@@ -392,7 +391,7 @@ def by_beginnings(original: Callable[..., list[str]], secrets: Mapping[str, Any]
 def with_tags_of_secrets(
     original: Callable[..., dict[str, Any]], resolve: Callable[[str], tuple[Any, Mapping[str, Any] | None]]
 ) -> Callable[..., dict[str, Any]]:
-    """``original``, which gives a request's condition keys, with the tags of its secret added."""
+    """Wrap the condition keys of a request: add the tags of its secret."""
 
     def keys(service: str, action: str, body: bytes, *more: Any) -> dict[str, Any]:
         found = original(service, action, body, *more)

@@ -1,8 +1,8 @@
-"""The embedded AWS on this machine: start it, ask for it, stop it.
+"""The embedded AWS on this machine: start, find and stop it.
 
-One cloud a state folder. Starting what runs and stopping what does not run are no errors, and commands
-that do so at once are one after the other. The cloud listens on the loopback address only, speaks TLS
-with a certificate of its own authority, and checks signatures and policies.
+Each state folder has one cloud. Starting a running cloud and stopping a stopped one are no errors. Commands at the same
+time run one after the other. The cloud listens only on the loopback address, uses TLS with a certificate of its own
+authority, and checks signatures and policies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
 
-# A free port can be taken between looking and listening; more often than this something else is wrong.
+# A free port can be taken before the emulator listens. After so many attempts there is another problem.
 PORT_ATTEMPTS = 5
 _SESSION_S = 3600  # AWS's own default (STS API Reference, "AssumeRole")
 _SEEDS = 1_000_000
@@ -41,10 +41,10 @@ ROLE_VARIABLE = "REGIONSHIFT_LOCAL_ROLE"
 
 @dataclass(frozen=True)
 class LocalCloud:
-    """A running embedded AWS and the key of its administrator, an IAM user that policies apply to, or of a role.
+    """A running embedded AWS, and the key of its administrator (an IAM user, so that policies apply) or of a role.
 
-    ``endpoint`` is ``https://127.0.0.1:<port>``; ``ca_bundle`` is the PEM file that clients must trust; ``weather``
-    and ``seed`` say how unforgiving it is (see ``weather.py``); ``session_token`` belongs to a role's key.
+    ``endpoint``: ``https://127.0.0.1:<port>``. ``ca_bundle``: the PEM file that clients must trust. ``weather``,
+    ``seed``: see ``weather.py``. ``session_token``: for a role's key.
     """
 
     endpoint: str
@@ -60,7 +60,7 @@ class LocalCloud:
 
     @property
     def key(self) -> AccessKey:
-        """What signs requests: the administrator's key, or that of a session of a role."""
+        """The credentials: the administrator's key, or that of a role's session."""
         return AccessKey(self.access_key, self.secret_key, self.session_token)
 
 
@@ -71,24 +71,24 @@ def up(
     weather: str | None = None,
     seed: int | None = None,
 ) -> LocalCloud:
-    """Starts the cloud of ``state_dir``, or finds it running.
+    """Start the cloud of ``state_dir``, or return the running one.
 
     Args:
-        state_dir: what the cloud keeps lies there, from one start to the next.
-        account: twelve digits; a cloud belongs to one account for life.
-        port: loopback port; without it the one used before, else a free one.
-        weather: a name in ``WEATHERS``; without it the one it had before, at first `calm`.
-        seed: which weather of that name; without it the one before, of another weather than before a new one.
+        state_dir: the folder with the cloud's data.
+        account: twelve digits; a cloud always belongs to one account.
+        port: loopback port; None: the earlier one, or a free one.
+        weather: a name in ``WEATHERS``; None: the earlier one, at first `calm`.
+        seed: the seed of the weather; None: the earlier one, or a new one for another weather.
 
     Raises:
         Refused: the cloud in ``state_dir`` belongs to another account.
-        InputError: ``port`` is taken, there is no such weather, or the cloud already runs differently.
+        InputError: ``port`` is taken, there is no such weather, or the cloud runs with other arguments.
         WorkFailed: the process does not start.
     """
     folder = StateFolder(state_dir.resolve())
     folder.make()
     with FileLock(folder.lock, mode=0o600):
-        # Whoever wiped the folder while we waited took its subfolders too.
+        # Another command may have wiped the folder while we waited.
         folder.make()
         record = folder.read() or CloudRecord(account, port or 0)
         _require_same_account(record, account, folder)
@@ -104,7 +104,7 @@ def up(
 
 
 def status(state_dir: Path) -> LocalCloud | None:
-    """The running cloud of ``state_dir``; None when it does not run."""
+    """Return the running cloud of ``state_dir``; None when it does not run."""
     folder = StateFolder(state_dir.resolve())
     record = folder.read()
     if record is None or process.find(record) is None or not record.access_key:
@@ -113,11 +113,7 @@ def status(state_dir: Path) -> LocalCloud | None:
 
 
 def down(state_dir: Path, wipe: bool = False) -> bool:
-    """Stops the cloud; with ``wipe`` nothing of it is left on disk.
-
-    Returns:
-        Whether it was running.
-    """
+    """Stop the cloud; with ``wipe`` also remove its files. Return whether it was running."""
     folder = StateFolder(state_dir.resolve())
     if not folder.root.exists():
         return False
@@ -134,10 +130,10 @@ def down(state_dir: Path, wipe: bool = False) -> bool:
 
 
 def as_role(cloud: LocalCloud, role: str) -> LocalCloud:
-    """``cloud`` for whoever works in it as ``role``, by a session as long as the role allows.
+    """Return ``cloud`` with the credentials of ``role``, for the longest session that the role allows.
 
     Args:
-        role: its name, or its ARN.
+        role: name or ARN.
 
     Raises:
         InputError: there is no such role.
@@ -153,7 +149,7 @@ def as_role(cloud: LocalCloud, role: str) -> LocalCloud:
         raise InputError(
             f"The embedded AWS has no role {role}.",
             where=ROLE_VARIABLE,
-            remedy=f"make the role first, as the administrator (without {ROLE_VARIABLE}), or name another",
+            remedy=f"create the role first, as the administrator (without {ROLE_VARIABLE}), or name another",
             error_id="RS-LOCAL-005",
         )
     session = clients.call(
@@ -173,7 +169,7 @@ def as_role(cloud: LocalCloud, role: str) -> LocalCloud:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder, while functions that are just ending may remove parts of it themselves."""
+    """Remove the folder. Functions that end just now may remove parts of it at the same time."""
     while folder.exists():
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
@@ -225,7 +221,7 @@ def _start(
             port = process.free_port()
         else:
             record = replace(record, port=port, pid=started.pid, started=started.create_time())
-            # Written before the key exists, so that a command killed here leaves no lost process.
+            # Written before the key exists, so that a command that is killed here leaves no unknown process.
             folder.write(record)
             return record
     raise AssertionError("the last attempt returns or raises")
@@ -270,7 +266,7 @@ def _cloud(folder: StateFolder, record: CloudRecord) -> LocalCloud:
 
 
 def _key_works(key: AccessKey, endpoint: str, ca_bundle: Path) -> bool:
-    """Whether the cloud still knows the key; it forgets it when it was killed before it could save."""
+    """Whether the cloud knows the key. A cloud that was killed before it saved does not."""
     if not key.access_key:
         return False
     clients = Clients(key=key, endpoint=endpoint, ca_bundle=ca_bundle, is_logged=False)
@@ -284,9 +280,9 @@ def _key_works(key: AccessKey, endpoint: str, ca_bundle: Path) -> bool:
 
 
 def _create_admin(account: str, endpoint: str, ca_bundle: Path) -> AccessKey:
-    """Makes the user, or gives an existing one a fresh key. Done once, as the account's root.
+    """Create the administrator, or give an existing one a new key. Uses the account's root once.
 
-    In the emulator the account's number is root's access key; see the emulator's documentation.
+    In the emulator, root's access key is the account's number (see its documentation).
     """
     root = Clients(key=AccessKey(account, "root"), endpoint=endpoint, ca_bundle=ca_bundle, is_logged=False)
     iam = root.get("iam", ADMIN_REGION)

@@ -1,29 +1,29 @@
-"""Gaps of how the emulator asks policies, closed inside its process.
+"""Patches of the emulator's evaluation of policies. AWS's behaviour:
 
-- A request is about the whole key of its object, as "/", "a//b" and "a/" are three keys (Amazon S3 User Guide, "Naming
-  Amazon S3 objects"). The emulator leaves out slashes at either end and one beside another, so that what is allowed
-  for ``data/*`` is refused for ``data/``, the folder that S3's console makes.
-- ``*`` stands for any characters (IAM User Guide, "IAM JSON policy elements: Resource"). The emulator's stands for
-  none that ends a line, which a key may have.
-- ``aws:PrincipalArn`` of a session is its role (IAM User Guide, "AWS global condition context keys"). The emulator
-  takes the session.
-- ``aws:ResourceAccount`` of a bucket is the account that owns it (the same page). The emulator takes the caller's, as a
-  bucket's ARN names none.
-- Who works with the administrator's key may take on every role, whomever the role trusts: a policy is to be tried on
-  this machine by people whom its role need not trust.
-- SimulatePrincipalPolicy goes by the context that it is given and by the permissions boundary, of every resource that
-  it is given, and names the keys that conditions need and it was not told (IAM API Reference,
-  "SimulatePrincipalPolicy", "EvaluationResult"). The emulator looks at the first resource, and at no context.
-- An issuer of identities can be tagged and changed, and IAM tells its URL without the scheme (IAM API Reference,
-  "GetOpenIDConnectProvider"). The emulator makes and deletes it only.
-- STS takes a token only of an issuer that the account knows, for an audience that is registered there (STS API
-  Reference, "AssumeRoleWithWebIdentity", IDPCommunicationError and InvalidIdentityToken), and looks at more claims of
+- The ARN of an object has the whole key: "/", "a//b" and "a/" are three keys (Amazon S3 User Guide, "Naming Amazon S3
+  objects"). The emulator drops slashes at both ends and double slashes. Then ``data/*`` does not allow ``data/``, the
+  folder that S3's console creates.
+- ``*`` matches any characters (IAM User Guide, "IAM JSON policy elements: Resource"). The emulator's does not match the
+  end of a line, which a key can have.
+- ``aws:PrincipalArn`` of a session is its role (IAM User Guide, "AWS global condition context keys"). The emulator uses
+  the session.
+- ``aws:ResourceAccount`` of a bucket is its owner (the same page). The emulator uses the caller, because a bucket's ARN
+  has no account.
+- Unlike on AWS, the administrator's key may assume each role, even without its trust. So a user can try a policy on
+  this machine.
+- SimulatePrincipalPolicy uses the given context and the permissions boundary, for all given resources. It returns
+  condition keys that are missing in the context (IAM API Reference, "SimulatePrincipalPolicy", "EvaluationResult"). The
+  emulator uses the first resource and no context.
+- An OIDC provider can be tagged and changed, and IAM returns its URL without the scheme (IAM API Reference,
+  "GetOpenIDConnectProvider"). The emulator can only create and delete it.
+- STS accepts a token only from an OIDC provider of the account, and only for a registered audience (STS API Reference,
+  "AssumeRoleWithWebIdentity", IDPCommunicationError and InvalidIdentityToken). It has condition keys for more claims of
   GitHub's tokens than subject and audience (IAM User Guide, "Available keys for AWS OIDC federation", GitHub). The
-  emulator asks neither, and knows no other claims. Signature and end of a token it does not look at, and no more here:
-  nobody offline has GitHub's key.
+  emulator has none of this. Signature and expiry of a token are not checked here either,
+  because nobody offline has GitHub's key.
 
-``tests/component/test_policy_gaps.py``, ``test_issuer_gaps.py`` and ``test_ownership_gaps.py`` tell when the emulator
-no longer needs this.
+``tests/component/test_policy_gaps.py``, ``test_issuer_gaps.py`` and ``test_ownership_gaps.py`` fail when the emulator
+no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from xml.sax.saxutils import escape
 from regionshift.local.state import ADMIN
 
 _PATTERNS = 4096
-# Half of a character: no key has it, as it cannot be written in UTF-8.
+# Half of a surrogate pair: UTF-8 cannot encode it, so no key has it.
 _SLASH = "\ud800"
 _ODD_SLASHES = re.compile(r"^/|//|/$")
 
 _SESSION = re.compile(r"arn:[^:]+:sts::(\d{12}):assumed-role/([^/]+)/.+")
 _BUCKET_ARN = "arn:aws:s3:::"
-# A bucket that is made has no owner yet; of any other that is not there S3 says so, whoever asks.
+# A new bucket has no owner yet. For any other missing bucket, S3 says so to all callers.
 _OF_NEW_BUCKETS = ("s3:CreateBucket", "s3:TagResource")
 _GITHUB = "token.actions.githubusercontent.com"
 _CLAIMS = (
@@ -59,12 +59,12 @@ _CLAIMS = (
     "repository_id",
     "workflow",
 )
-"""Claims of GitHub's tokens that are condition keys beside ``aud`` and ``sub``."""
+"""Claims of GitHub's tokens that are condition keys, besides ``aud`` and ``sub``."""
 _ACCOUNT_KEYS = ("aws:resourceaccount", "s3:resourceaccount")
 
 
 def close() -> None:
-    """Put the repairs into the running ministack."""
+    """Patch the running ministack."""
     from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]
     from ministack.services import iam, s3, sts  # type: ignore[import-untyped]
 
@@ -84,7 +84,7 @@ def close() -> None:
 
 
 def trusting(original: Callable[..., bool]) -> Callable[..., bool]:
-    """``original``, which tells whether a role's trust policy admits a caller; the administrator it always does."""
+    """Wrap the evaluation of trust policies: they always allow the administrator."""
 
     def admits(policy: Any, caller: str, context: Any = None) -> bool:
         return caller.endswith(f":user/{ADMIN}") or original(policy, caller, context)
@@ -93,7 +93,7 @@ def trusting(original: Callable[..., bool]) -> Callable[..., bool]:
 
 
 def over_lines(original: Callable[[str, bool], re.Pattern[str]]) -> Callable[[str, bool], re.Pattern[str]]:
-    """``original``, which compiles a policy's pattern; its wildcards match every character."""
+    """Wrap the compilation of a policy's pattern: its wildcards match all characters."""
 
     @lru_cache(_PATTERNS)
     def compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
@@ -104,10 +104,10 @@ def over_lines(original: Callable[[str, bool], re.Pattern[str]]) -> Callable[[st
 
 
 def of_whole_keys(original: Callable[..., Any], path: int) -> Callable[..., Any]:
-    """``original``, which tells what policies are asked about a request of S3, with every slash of its key.
+    """Wrap a function that finds actions or ARNs of a request to S3: keep all slashes of the key.
 
     Args:
-        path: the place of the request's path among the arguments; what stands before the method is the service.
+        path: the index of the request's path among the arguments. With an index over 1, the first is the service.
     """
 
     def asked(*given: Any) -> Any:
@@ -136,10 +136,10 @@ def _role(account: str, name: str) -> str | None:
 def with_roles_of_sessions(
     original: Callable[..., Any], role_of: Callable[[str, str], str | None]
 ) -> Callable[..., Any]:
-    """``original``, which gives a condition key's value, with the role's ARN for the principal of a session.
+    """Wrap the value of a condition key: the principal of a session is its role.
 
     Args:
-        role_of: the ARN of a role by account and name, which the session's ARN has without its path.
+        role_of: returns the ARN of a role by account and name. The session's ARN has no path.
     """
 
     def resolve(key: str, context: Any) -> Any:
@@ -153,7 +153,7 @@ def with_roles_of_sessions(
 def with_account_of_buckets(
     original: Callable[..., Any], owner_of: Callable[[str], str | None]
 ) -> Callable[..., Any]:
-    """``original``, which gives a condition key's value, with the owner's account for a bucket."""
+    """Wrap the value of a condition key: the account of a bucket is its owner."""
 
     def resolve(key: str, context: Any) -> Any:
         arn = context.resource_arn or ""
@@ -170,13 +170,13 @@ _given: ContextVar[Mapping[str, Any]] = ContextVar("what is simulated")
 
 
 class Simulation:
-    """What IAM says of requests that are not made, by the emulator's modules ``evaluator`` and ``iam``."""
+    """SimulatePrincipalPolicy, with the emulator's modules ``evaluator`` and ``iam``."""
 
     def __init__(self, evaluator: Any, iam: Any) -> None:
         self._evaluator, self._iam = evaluator, iam
 
     def noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """``original``, which reads the parameters; they are kept, as it gives on only some."""
+        """Wrap the function that reads the parameters: keep all of them."""
 
         def extract(parameters: Mapping[str, Any]) -> Any:
             _given.set(parameters)
@@ -187,7 +187,7 @@ class Simulation:
     def results(
         self, actions: Sequence[str], _first: str, principal: str, account: str, policies: Any
     ) -> str:
-        """The results as XML, of every action with every resource."""
+        """Return the results as XML, for all actions and resources."""
         name = principal.rpartition("/")[2]
         store = self._iam._users if ":user/" in principal else self._iam._roles
         limits = self._evaluator._permissions_boundary(store, name, account)
@@ -238,7 +238,7 @@ class Simulation:
         )
 
     def _missing(self, context: Any, policies: Any) -> set[str]:
-        """The keys of conditions about this action and resource whose values were not told."""
+        """Return the condition keys without a value, from statements on this action and resource."""
         of = self._evaluator
         return {
             key
@@ -257,7 +257,7 @@ Operation = Callable[[Any], Any]
 
 
 def of_issuers(iam: Any) -> dict[str, Operation]:
-    """The operations on an issuer that the emulator has not, and those that tell its URL."""
+    """Return the operations on OIDC providers that the emulator lacks, and a corrected CreateOpenIDConnectProvider."""
 
     def changing(operation: str, change: Callable[[dict[str, Any], Any], None]) -> Operation:
         def answer(given: Any) -> Any:
@@ -314,17 +314,17 @@ def of_issuers(iam: Any) -> dict[str, Operation]:
 
 
 def of_known_issuers(original: Callable[..., Any], issuer_of: Callable[[str], Any]) -> Callable[..., Any]:
-    """``original``, which tells of a token its issuer and its condition keys: only of an issuer that takes it.
+    """Wrap the function that reads a token: accept it only from a known OIDC provider, and add claims.
 
     Args:
-        issuer_of: the issuer with an ARN, as the emulator keeps it.
+        issuer_of: returns the emulator's record of an OIDC provider by its ARN.
     """
     from ministack.services.cognito import _decode_id_token_unverified  # type: ignore[import-untyped]
 
     def principal(token: str, provider: str, role: str) -> Any:
         found, keys = original(token, provider, role)
         if not found.startswith("arn:"):
-            return found, keys  # one of those that AWS knows itself
+            return found, keys  # a provider that is built into AWS
         issuer = issuer_of(found)
         host = found.partition(":oidc-provider/")[2]
         if issuer is None or keys.get(f"{host}:aud") not in issuer["ClientIDList"]:

@@ -1,19 +1,18 @@
-"""Gaps of the emulator's KMS, closed inside its process: S3 asks it, as the caller, about each object under a key.
+"""Patches of the emulator's KMS: S3 uses the key of each object with the caller's rights. AWS's behaviour:
 
-What AWS does (Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys" and "Reducing the cost of SSE-KMS
-with Amazon S3 Bucket Keys"; KMS Developer Guide, "kms:ViaService", "kms:EncryptionContext:context-key"), and the
-emulator does not:
-
-- whoever writes needs ``kms:GenerateDataKey``, whoever reads or copies from it ``kms:Decrypt``, and who uploads in
-  parts both; HeadObject needs ``kms:Decrypt`` when it asks for the checksum (S3 API Reference, "HeadObject");
-- a key that is not there, of another region, disabled or to be deleted is refused, with the codes that AWS was
-  recorded to give (``KMS.NotFoundException``, ``KMS.DisabledException``, ``KMS.KMSInvalidStateException``);
-- answers name the key by its ARN however it was named, and say whether a bucket key was used;
+- A write needs ``kms:GenerateDataKey``, a read or a copy ``kms:Decrypt``, and an upload in parts both. HeadObject needs
+  ``kms:Decrypt`` when it asks for the checksum (S3 API Reference, "HeadObject").
+- A key that is missing, in another region, disabled or scheduled for deletion is refused with the codes that were
+  recorded on AWS (``KMS.NotFoundException``, ``KMS.DisabledException``, ``KMS.KMSInvalidStateException``).
+- Answers have the key's ARN, and say whether a bucket key was used.
 - ``aws:kms`` without a key means ``alias/aws/s3``, which everybody in the account may use through S3 (KMS Developer
-  Guide, "AWS managed keys"); it is made when it is first used.
+  Guide, "AWS managed keys"). It is created on first use.
 
-Requests of the emulator's own services, which are not signed, and presigned ones are not asked about.
-``tests/component/test_kms_gaps.py`` tells when the emulator no longer needs it.
+Sources: Amazon S3 User Guide, "Using server-side encryption with AWS KMS keys" and "Reducing the cost of SSE-KMS with
+Amazon S3 Bucket Keys"; KMS Developer Guide, "kms:ViaService", "kms:EncryptionContext:context-key".
+
+Not checked: requests of the emulator's own services, which are not signed, and presigned requests.
+``tests/component/test_kms_gaps.py`` fails when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ Refusal = tuple[int, dict[str, str], bytes]
 
 
 class AskedOfS3(NamedTuple):
-    """The request that is being answered: its method, and the object that it is about."""
+    """The present request: its method and its object."""
 
     method: str
     bucket: str
@@ -57,7 +56,7 @@ _asked: ContextVar[AskedOfS3] = ContextVar("the request")
 
 
 def close() -> None:
-    """Put the repairs into the running ministack."""
+    """Patch the running ministack."""
     from ministack.services import kms, s3  # type: ignore[import-untyped]
 
     keys = KeysOfObjects(s3, kms)
@@ -72,18 +71,18 @@ def close() -> None:
 
 
 def is_kms(obj: Mapping[str, Any]) -> bool:
-    """Whether the object is encrypted with a key of KMS."""
+    """Whether the object is encrypted with a KMS key."""
     return str(obj.get("preserved_headers", {}).get(ALGORITHM, "")).startswith(KMS)
 
 
 def key_conditions(
     kms: Any, service: str, arn: str, caller: str, encrypted: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The condition keys of a question about the key ``arn``, which ``service`` uses for somebody.
+    """Return the condition keys for the use of the key ``arn`` by ``service`` for a caller.
 
     Args:
         kms: the emulator's module.
-        caller: somebody's account.
+        caller: the caller's account.
         encrypted: the service's encryption context.
     """
     _, _, _, region, owner, resource = arn.split(":", 5)
@@ -101,7 +100,7 @@ def key_conditions(
 
 
 def noting_request(original: Callable[..., Any]) -> Callable[..., Any]:
-    """``original``, which answers a request of S3; meanwhile it is known which."""
+    """Wrap the answer to a request of S3: keep the request in a context variable."""
 
     def answer(method: str, bucket: str, key: str, *more: Any) -> Any:
         before = _asked.set(AskedOfS3(method, bucket, key))
@@ -114,7 +113,7 @@ def noting_request(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def telling_manager(original: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-    """``original``, which describes a key, and that AWS manages its own."""
+    """Wrap DescribeKey: show that AWS manages its own keys."""
 
     def describe(key: Mapping[str, Any]) -> dict[str, Any]:
         found = original(key)
@@ -124,18 +123,18 @@ def telling_manager(original: Callable[[Any], dict[str, Any]]) -> Callable[[Any]
 
 
 class KeysOfObjects:
-    """The keys that objects of the emulator's module ``s3`` are under, as its module ``kms`` keeps them."""
+    """The KMS keys of objects, with the emulator's modules ``s3`` and ``kms``."""
 
     def __init__(self, s3: Any, kms: Any) -> None:
         self._s3, self._kms = s3, kms
 
     def policy(self, arn: str) -> tuple[str, str] | None:
-        """The policy of a key of any region and its account; the emulator finds those of the request's region only."""
+        """Return the policy and account of a key in any region. The emulator finds only those of the request's."""
         key = self._key(arn)
         return None if key is None else (key.get("Policy") or "", arn.split(":")[4])
 
     def writing(self, original: Callable[[Headers, str], Any]) -> Callable[[Headers, str], Any]:
-        """``original``, which gives the encryption of what is written, under a key that the caller may use."""
+        """Wrap the choice of a write's encryption: the caller must have the right to use the key."""
 
         def resolve(headers: Headers, bucket: str) -> Any:
             if headers.get(ALGORITHM) == KMS and not headers.get(KMS_KEY):
@@ -155,7 +154,7 @@ class KeysOfObjects:
         return resolve
 
     def reading(self, original: Callable[[Headers, Any], Any]) -> Callable[[Headers, Any], Any]:
-        """``original``, which admits a GET or a HEAD of an object, also when the caller may decrypt it."""
+        """Wrap the check of a GET or HEAD: the caller must have the right to decrypt."""
 
         def admit(headers: Headers, obj: Any) -> Any:
             asked = _asked.get(NOTHING)
@@ -169,7 +168,7 @@ class KeysOfObjects:
         return admit
 
     def copying(self, original: Callable[[Headers, Any], Any]) -> Callable[[Headers, Any], Any]:
-        """``original``, which admits a copy from an object, when the caller may decrypt that."""
+        """Wrap the check of a copy: the caller must have the right to decrypt the source."""
 
         def admit(headers: Headers, obj: Any) -> Any:
             bucket, _, key = (
@@ -183,7 +182,7 @@ class KeysOfObjects:
         return admit
 
     def uploading(self, original: Callable[[Headers, Any], Any]) -> Callable[[Headers, Any], Any]:
-        """``original``, which admits a part of an upload or its end."""
+        """Wrap the check of an upload's part or completion: the caller must have both rights."""
 
         def admit(headers: Headers, upload: Any) -> Any:
             problem = original(headers, upload)
@@ -197,11 +196,11 @@ class KeysOfObjects:
         return admit
 
     def context(self, stored: Headers, spot: tuple[str, str], caller: str) -> dict[str, Any]:
-        """The condition keys of a question about the key of the object at ``spot``, a bucket and a key.
+        """Return the condition keys for the KMS key of the object at ``spot`` (bucket, key).
 
         Args:
-            stored: the object's headers, which name the key.
-            caller: the account of who uses it.
+            stored: the object's headers, which name the KMS key.
+            caller: the caller's account.
         """
         bucket = f"arn:aws:s3:::{spot[0]}"
         about = bucket if BUCKET_KEY in stored else f"{bucket}/{spot[1]}"
@@ -210,7 +209,7 @@ class KeysOfObjects:
     def _refusal(
         self, headers: Headers, stored: Headers, spot: tuple[str, str], *actions: str
     ) -> Refusal | None:
-        """Why the caller of a request with ``headers`` may not use the key that ``stored`` names."""
+        """Return the refusal when the caller may not use the key in ``stored``, else None."""
         from ministack.core.iam_actions import identity_denial_message  # type: ignore[import-untyped]
         from ministack.core.iam_evaluator import AuthError, enforce  # type: ignore[import-untyped]
         from ministack.core.router import extract_access_key_id  # type: ignore[import-untyped]
@@ -236,7 +235,7 @@ class KeysOfObjects:
         return None
 
     def _arn(self, name: str, bucket: str) -> tuple[str, Refusal | None]:
-        """The ARN of the key that an object of ``bucket`` goes under, by its id, its ARN or an alias."""
+        """Return the ARN of a key by its id, ARN or alias, for an object of ``bucket``."""
         region, account = self._s3.bucket_region(bucket), self._s3.get_account_id()
         if name.startswith("arn:"):
             _, _, _, place, account, name = name.split(":", 5)
@@ -253,7 +252,7 @@ class KeysOfObjects:
         return f"arn:aws:kms:{region}:{account}:key/{name}", None
 
     def _of_s3(self) -> str:
-        """The id of AWS's own key for S3 in this region."""
+        """Return the id of the AWS managed key for S3 in this region; create it on first use."""
         alias = self._kms._alias_arn(_OF_S3)
         if alias not in self._kms._aliases:
             made = self._kms._create_key(

@@ -1,26 +1,24 @@
-"""Gaps of the emulator's CloudWatch and CloudWatch Logs, closed inside its process.
+"""Patches of the emulator's CloudWatch and CloudWatch Logs. AWS's behaviour:
 
-- The condition key ``cloudwatch:namespace`` is not known, so a role bound to a namespace may count nothing
-  (Service Authorization Reference, "Condition keys for Amazon CloudWatch").
-- An alarm looks at a metric's points whatever their dimensions, so a success would turn the alarm on errors
-  red (CloudWatch User Guide, "Dimensions": each combination is a metric of its own).
-- An alarm is evaluated when a metric is put, and not as time passes, so a red one stays red where nothing more comes.
-  Here it is evaluated again when somebody asks about it, once its state is as old as the time that it looks back. What
-  is missing then counts as the alarm says (CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing
+- The condition key ``cloudwatch:namespace`` exists (Service Authorization Reference, "Condition keys for Amazon
+  CloudWatch"). Without it, a role with that condition can publish no metrics.
+- Each combination of dimensions is a metric of its own (CloudWatch User Guide, "Dimensions"). The emulator ignores
+  dimensions, so a success would trigger the alarm on errors.
+- Alarms are evaluated as time passes. The emulator evaluates an alarm only when a metric is put, so it stays red when
+  no more points come. Here it is also evaluated when somebody reads it, once its state is older than its periods.
+  Missing points are treated as the alarm says (CloudWatch User Guide, "Configuring how CloudWatch alarms treat missing
   data").
-- Policies are asked about ``…:log-group:<name>`` whatever the action, so a role that is scoped as AWS wants it
-  may not write a line. On AWS only tagging is asked about that; writing to, reading from and deleting a
-  stream is about ``…:log-group:<name>:log-stream:<stream>``, everything else about ``…:log-group:<name>:*``
-  (CloudWatch Logs User Guide, "Overview of managing access", "ARNs"; Service Authorization Reference, "Actions
-  defined by Amazon CloudWatch Logs").
-- DescribeAlarms tells since when an alarm is in its state, in ``StateTransitionedTimestamp``; a change of the alarm
-  leaves it (CloudWatch API Reference, "MetricAlarm"; recorded in localstack/localstack,
-  ``tests/aws/services/cloudwatch/test_cloudwatch``). The emulator has it for composite alarms only.
-- PutLogEvents refuses events that are not in the order of their times, and those that span more than 24 hours; of
-  what is older than 14 days or more than 2 hours ahead it keeps nothing and tells where that begins or ends (Logs API
-  Reference, "PutLogEvents"; recorded in ``tests/aws/services/logs/test_logs_events``).
+- Actions on a log stream have the ARN ``…:log-group:<name>:log-stream:<stream>``, tagging ``…:log-group:<name>``, and
+  all others ``…:log-group:<name>:*`` (CloudWatch Logs User Guide, "Overview of managing access", "ARNs"; Service
+  Authorization Reference, "Actions defined by Amazon CloudWatch Logs"). The emulator always uses the second.
+- DescribeAlarms returns the time of the last change of state in ``StateTransitionedTimestamp``. A change of the alarm
+  does not change it (CloudWatch API Reference, "MetricAlarm"; recorded in localstack/localstack,
+  ``tests/aws/services/cloudwatch/test_cloudwatch``). The emulator has it only for composite alarms.
+- PutLogEvents refuses events that are not in order of time, and a span of more than 24 hours. It drops events that are
+  older than 14 days or more than 2 hours in the future, and returns their indexes (Logs API Reference, "PutLogEvents";
+  recorded in ``tests/aws/services/logs/test_logs_events``).
 
-``tests/component/test_cloudwatch_gaps.py`` and ``test_logs_gaps.py`` tell when the emulator no longer needs them.
+``tests/component/test_cloudwatch_gaps.py`` and ``test_logs_gaps.py`` fail when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ PUT_METRICS = "cloudwatch:PutMetricData"
 
 
 def close() -> None:
-    """Put the repairs into the running ministack."""
+    """Patch the running ministack."""
     from ministack.core import iam_actions  # type: ignore[import-untyped]
     from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
     from ministack.services import cloudwatch, cloudwatch_logs  # type: ignore[import-untyped]
@@ -54,7 +52,7 @@ def close() -> None:
 
 
 def with_namespace(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """``original``, which gives a request's condition keys, with ``cloudwatch:namespace`` added for PutMetricData."""
+    """Wrap the condition keys of a request: add ``cloudwatch:namespace`` for PutMetricData."""
 
     def keys(service: str, iam_action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
         found = original(service, iam_action, body, params)
@@ -65,7 +63,7 @@ def with_namespace(original: Callable[..., dict[str, Any]]) -> Callable[..., dic
 
 
 def namespace_of(body: bytes) -> str | None:
-    """The namespace in the body of a PutMetricData, whether boto3 sent JSON or a query."""
+    """Return the namespace in the body of PutMetricData, which is JSON or a query."""
     if body.startswith(b"{"):
         found = json.loads(body).get("Namespace")
         return found if isinstance(found, str) else None
@@ -73,10 +71,10 @@ def namespace_of(body: bytes) -> str | None:
 
 
 def by_dimensions(original: FunctionType, module: Any) -> Callable[[dict[str, Any]], None]:
-    """``original``, which evaluates an alarm, given only the points with exactly the alarm's dimensions."""
+    """Wrap the evaluation of an alarm: use only points with exactly the alarm's dimensions."""
 
     def evaluate(alarm: dict[str, Any]) -> None:
-        # The same code over other points; the emulator's own store is not touched.
+        # The same code with other points, so that the emulator's own store does not change.
         FunctionType(original.__code__, {**vars(module), "_metrics": _own_metrics(alarm, module)})(alarm)
 
     return evaluate
@@ -129,14 +127,14 @@ _GROUP = ":log-group:"
 
 
 def as_aws_asks(original: Callable[..., str]) -> Callable[..., str]:
-    """``original``, which gives the ARN a request is about, with the ARN of a log group as AWS writes it."""
+    """Wrap the ARN of a request: use AWS's ARNs of log groups and streams."""
 
     def resource(
         service: str, method: str, path: str, headers: Mapping[str, str], body: bytes, *more: Any
     ) -> str:
         arn = original(service, method, path, headers, body, *more)
         action = headers.get("x-amz-target", "").rpartition(".")[2]
-        # Tagging brings the ARN itself, in resourceArn.
+        # A tagging request has the ARN, in resourceArn.
         if service != "logs" or _GROUP not in arn or "Tag" in action:
             return arn
         if action in _OF_STREAMS:
@@ -147,7 +145,7 @@ def as_aws_asks(original: Callable[..., str]) -> Callable[..., str]:
 
 
 def with_bare_group(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """``original``, which looks up a log group's tags, called with the bare ARN that it knows."""
+    """Wrap the lookup of a log group's tags: pass the ARN without its suffix."""
 
     def keys(action: str, body: bytes, resource_arn: str, *more: Any, **named: Any) -> dict[str, Any]:
         head, group, name = resource_arn.partition(_GROUP)
@@ -162,7 +160,7 @@ Alarms = Mapping[str, MutableMapping[str, Any]]
 
 
 def noting_transition(original: Callable[..., None], alarms: Alarms) -> Callable[..., None]:
-    """``original``, which records that an alarm's state became another, noting when in the alarm."""
+    """Wrap the history of an alarm's state: also set the time in the alarm."""
 
     def record(name: str, *more: Any, **named: Any) -> None:
         original(name, *more, **named)
@@ -173,7 +171,7 @@ def noting_transition(original: Callable[..., None], alarms: Alarms) -> Callable
 
 
 def keeping_transition(original: Callable[..., Any], alarms: Alarms) -> Callable[..., Any]:
-    """``original``, which writes an alarm anew, keeping since when it is in its state."""
+    """Wrap PutMetricAlarm: keep the time of the last change of state."""
 
     def put(*given: Any, **named: Any) -> Any:
         before = {name: alarm[_SINCE] for name, alarm in alarms.items()}
@@ -194,10 +192,10 @@ _TOO_NEW = 2 * 3_600_000
 def in_order(
     original: Callable[..., Any], refuse: Callable[..., Any], now: Callable[[], float]
 ) -> Callable[..., Any]:
-    """``original``, PutLogEvents, with AWS's rules for the times of events.
+    """Wrap PutLogEvents: apply AWS's rules for the times of events.
 
     Args:
-        now: seconds since 1970.
+        now: returns seconds since 1970.
     """
 
     def put(data: dict[str, Any]) -> Any:

@@ -1,18 +1,18 @@
-"""Pages that end early, as AWS may end them and the emulator does not: who looks at one page leaves something out.
+"""Patches that end pages of lists early, as AWS may do. A caller that reads only one page then misses entries.
 
 - A page of FilterLogEvents "might only be partially full, or even empty" (CloudWatch Logs API Reference,
-  "FilterLogEvents"); the emulator gives no token at all, also where there is more than was asked for.
-- ListSecrets gives a token "even when the response includes no values at all" (Secrets Manager API Reference,
+  "FilterLogEvents"). The emulator never returns a token.
+- ListSecrets returns a token "even when the response includes no values at all" (Secrets Manager API Reference,
   "ListSecrets", NextToken).
 - DescribeParameters and GetParametersByPath answer on a "best-effort basis" (Systems Manager API Reference, of both).
 - GetResources returns "occasionally fewer results on a page than allowed" (Resource Groups Tagging API Reference,
   "GetResources"); that it begins with an empty one was reported (boto/boto3 issue 2461).
-- The lists of IAM have fewer than the most "even when there are more results available" (IAM API Reference,
-  "ListPolicies" and all others, MaxItems).
+- The lists of IAM can have fewer entries than the limit "even when there are more results available" (IAM API
+  Reference, "ListPolicies" and all others, MaxItems).
 
-Here the first page always is empty, or of IAM short of one entry. ListBuckets may not: S3 lists all buckets unless
-fewer are asked for (S3 API Reference, "ListBuckets"). S3's other lists are in `s3_gaps.py`.
-``tests/component/test_page_gaps.py`` tells when the emulator no longer needs it.
+Here the first page is always empty; IAM's first page has one entry fewer. ListBuckets is not patched: S3 lists all
+buckets unless the caller sets a limit (S3 API Reference, "ListBuckets"). S3's other lists are in `s3_gaps.py`.
+``tests/component/test_page_gaps.py`` fails when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ALL = b"<IsTruncated>false</IsTruncated>"
 
 
 def close() -> None:
-    """Put the repairs into the running ministack; after those of the lists themselves."""
+    """Patch the running ministack, after the patches of the lists themselves."""
     from ministack.services import (  # type: ignore[import-untyped]
         cloudwatch_logs,
         iam,
@@ -60,11 +60,11 @@ def close() -> None:
 def after_an_empty_page(
     original: Handler, entries: str, token: str = "NextToken", first: str = "0"
 ) -> Handler:
-    """``original``, which lists ``entries``, with nothing but the token ``first`` on a page before its own."""
+    """Wrap a list: return an empty first page with the token ``first``."""
 
     def listing(data: dict[str, Any]) -> Any:
         status, headers, body = original(data)
-        # Resources that are named one by one come on no pages.
+        # Resources that are requested by name have no pages.
         if status != 200 or data.get(token) or data.get("ResourceARNList"):
             return status, headers, body
         answer = json.loads(body)
@@ -74,7 +74,7 @@ def after_an_empty_page(
 
 
 def in_pages(original: Handler, entries: str, token: str, limit: str, most: int) -> Handler:
-    """``original``, which lists all ``entries`` at once, in pages of what is asked for, ``most`` at most."""
+    """Wrap a list without pages: return pages of the requested size, at most ``most``."""
 
     def listing(data: dict[str, Any]) -> Any:
         if data.get("ResourceARNList"):
@@ -92,7 +92,7 @@ def in_pages(original: Handler, entries: str, token: str, limit: str, most: int)
 
 
 def ending_early(original: Handler) -> Handler:
-    """``original``, a list of IAM; a first page that could hold all has one entry fewer."""
+    """Wrap a list of IAM: the first page has one entry fewer when it could have all."""
 
     def listing(given: dict[str, Any]) -> Any:
         status, headers, body = original(given)
@@ -113,7 +113,7 @@ def ending_early(original: Handler) -> Handler:
 
 
 def members(body: bytes) -> list[tuple[int, int]]:
-    """Where each member of an answer's list begins and ends; what members hold themselves is left out."""
+    """Return (begin, end) of each top-level member in an answer's list."""
     found, depth, start = [], 0, 0
     for tag in _MEMBER.finditer(body):
         if tag[1]:

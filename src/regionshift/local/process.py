@@ -1,4 +1,4 @@
-"""Starting, recognising and ending the emulator's process."""
+"""Start, find and end the emulator's process."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ LOG_TAIL_LINES = 15
 
 
 class ExitedEarlyError(Exception):
-    """The process ended before it was ready, mostly because somebody took its port first."""
+    """The process ended before it was ready, mostly because its port was taken."""
 
 
 def free_port() -> int:
-    """A loopback port that is free now."""
+    """Return a free loopback port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
-    """Whether the port could be listened on now."""
+    """Whether the port is free."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -51,11 +51,10 @@ def is_free(port: int) -> bool:
 
 
 def environment(folder: StateFolder, certificates: Certificates, account: str, port: int) -> dict[str, str]:
-    """Every environment variable of the emulator; nothing is inherited.
+    """Return all environment variables of the emulator. It inherits none.
 
-    Its Lambda workers inherit all of it, so a key, a profile, a proxy or a certificate bundle of the
-    user's shell would end up inside functions. ``HOME`` is the state folder for the same reason, and
-    Docker, which the emulator would otherwise use and tidy up in, is out of reach.
+    Its Lambda workers inherit them, so keys, profiles, proxies or certificates of the user's shell would reach
+    functions. ``HOME`` is the state folder for the same reason. Docker, which the emulator would use, is disabled.
     """
     trust = str(certificates.authority)
     return {
@@ -95,10 +94,11 @@ def start(
     module: str = CHILD,
     weather: Mapping[str, str] | None = None,
 ) -> psutil.Process:
-    """Starts the emulator in a session of its own, so that it survives the command and its terminal.
+    """Start the emulator in its own session, so that it survives the command and its terminal.
 
-    ``module`` is what the process runs; tests of the gaps run the emulator as it is. ``weather`` are the variables
-    that tell it.
+    Args:
+        module: the process's main module; tests of the patches run the plain emulator.
+        weather: the variables of the weather.
 
     Raises:
         ExitedEarlyError: it ended before it answered.
@@ -133,7 +133,7 @@ def start(
 
 
 def answers(port: int, authority: Path) -> bool:
-    """Whether *our* emulator is ready there: another server cannot show a certificate of our authority."""
+    """Whether our emulator is ready. Another server cannot have a certificate of our authority."""
     trust = ssl.create_default_context(cafile=str(authority))
     direct = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
@@ -146,7 +146,7 @@ def answers(port: int, authority: Path) -> bool:
 
 
 def find(record: CloudRecord) -> psutil.Process | None:
-    """The recorded process if it still runs; another process with the same id is told apart by its start."""
+    """Return the recorded process if it still runs. Another process with the same id has another start time."""
     if not record.pid:
         return None
     try:
@@ -158,10 +158,9 @@ def find(record: CloudRecord) -> psutil.Process | None:
 
 
 def end(process: psutil.Process) -> None:
-    """Asks the emulator to save and stop, waits, and leaves none of its Lambda workers behind.
+    """Ask the emulator to save and stop, wait for it, and kill its Lambda workers.
 
-    One that ended stays as a zombie until its parent asks about it. That may be a program that never does, such as the
-    first process of a container, so a zombie has ended.
+    A zombie counts as ended: its parent may never wait for it, such as the first process of a container.
     """
     family = [process, *process.children(recursive=True)]
     process.terminate()
@@ -170,7 +169,7 @@ def end(process: psutil.Process) -> None:
         if not _has_ended(survivor):
             survivor.kill()
     _until_ended(family, KILLED_WITHIN)
-    psutil.wait_procs(family, timeout=0)  # asks about those that are ours
+    psutil.wait_procs(family, timeout=0)  # removes zombies that are our children
 
 
 def _until_ended(family: Sequence[psutil.Process], seconds: float) -> None:
@@ -185,6 +184,6 @@ def _has_ended(process: psutil.Process) -> bool:
 
 
 def log_tail(folder: StateFolder) -> str:
-    """The last lines that the emulator printed, as one."""
+    """Return the last lines of the emulator's log, as one line."""
     lines = folder.log.read_text(errors="replace").splitlines()
     return " | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:])

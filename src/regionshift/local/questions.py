@@ -1,12 +1,12 @@
-"""Every question that policies are asked about a role, written down with the statements that answer it.
+"""Log each evaluation of a role's policies, with the statements that allow it.
 
-So one run of anything tells for each statement of a role's policies whether something needs it: a question that this
-statement alone allows is refused without it. A file of JSON objects, one a line, each once:
+After a run, the log shows which statements of a role are needed: those that alone allow some request. The log has JSON
+objects, one on each line, without duplicates:
 
     role, action, resource, region
-        who wants to do what to what, and where the request was made.
+        the request.
     allowed
-        by everything together: the role's policies, its boundary, the resource's own policy.
+        the result of all policies: the role's, its boundary's and the resource's own.
     by
         the Sids of the role's statements that allow it.
     needs
@@ -26,7 +26,7 @@ _apart: ContextVar[bool] = ContextVar("no question about a role's own policies",
 
 
 def write_down(to: Path) -> None:
-    """Begin to write into ``to``; before any other repair of the running ministack."""
+    """Start the log in the file ``to``. Call this before any other patch of ministack."""
     from ministack.core import iam_evaluator  # type: ignore[import-untyped]
     from ministack.services import iam  # type: ignore[import-untyped]
 
@@ -37,7 +37,7 @@ def write_down(to: Path) -> None:
 
 
 def apart(original: Callable[..., Any]) -> Callable[..., Any]:
-    """``original``, whose evaluations are not written down: of a resource's policy, or of what is only simulated."""
+    """Wrap an evaluation that is not logged: of a resource's policy, or of a simulation."""
 
     def evaluate(*given: Any, **named: Any) -> Any:
         before = _apart.set(True)
@@ -50,7 +50,7 @@ def apart(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Questions:
-    """What was asked of the emulator's ``evaluator`` so far, in the file ``to``."""
+    """The log of the emulator's ``evaluator``, in the file ``to``."""
 
     def __init__(self, evaluator: Any, to: Path) -> None:
         self._evaluator = evaluator
@@ -59,7 +59,7 @@ class Questions:
         self._lock = threading.Lock()
 
     def noting(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """``original``, which decides about a request by the policies of whoever makes it, and its limits."""
+        """Wrap the evaluation of the caller's policies and boundary: log it."""
 
         def evaluate(context: Any, policies: Any, *limits: Any) -> Any:
             decided = original(context, policies, *limits)
@@ -95,7 +95,7 @@ class Questions:
                 self._file.write(told + "\n")
 
     def _is_allowed(self, context: Any, decided: Any, limits: Any) -> bool:
-        """By the resource's own policy too, where it has one."""
+        """Whether the request is allowed, with the resource's own policy if it has one."""
         service = context.action.partition(":")[0]
         found = self._evaluator._resource_policy(service, context.resource_arn)
         if found is not None:

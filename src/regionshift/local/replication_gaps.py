@@ -1,20 +1,18 @@
-"""Gaps of the replication of the emulator's S3, closed inside its process.
+"""Patches of the replication of the emulator's S3. AWS's behaviour:
 
-What AWS does (S3 User Guide, "What does Amazon S3 replicate?" and "Replication configuration file elements"),
-and the emulator does not:
+- Each destination gets the object or the delete marker, by its rule of highest priority. The emulator stops after the
+  first matching rule.
+- An object with KMS encryption is replicated only by a rule with ``SseKmsEncryptedObjects``, and the replica is
+  encrypted with that rule's key. The emulator always replicates, with the source's key.
+- A replica has the version id of its source, and gets changes of the source's tags.
+- The configuration's role must have the rights to read the source, to write the replica and to use both keys ("Setting
+  up permissions for live replication", "Replicating encrypted objects"). Otherwise the replication fails. The emulator
+  checks no role.
 
-- every destination gets the object or the delete marker, by its own rule of highest priority; the emulator
-  stops after the first rule that matches;
-- an object encrypted with KMS is replicated only by a rule that says so (``SseKmsEncryptedObjects``), and
-  the replica is encrypted with that rule's key; the emulator always replicates and keeps the source's key;
-- a replica has the version id of its source, and follows when the source's tags change;
-- the role of the configuration must be allowed to read the source, to write the replica and to use the keys of both
-  ("Setting up permissions for live replication", "Replicating encrypted objects"), else the object's replication has
-  failed; the emulator asks no role.
+Source: S3 User Guide, "What does Amazon S3 replicate?" and "Replication configuration file elements".
 
-Each replica is still written by the emulator's own code, once a rule. A replica is never replicated on.
-
-``tests/component/test_replication_gaps.py`` tells when the emulator no longer needs this.
+The emulator's own code still writes each replica, once for each rule. A replica is never replicated again.
+``tests/component/test_replication_gaps.py`` fails when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -28,19 +26,19 @@ from regionshift.local.s3_gaps import Answer, Handler, Record, tags_of_upload
 
 Rule = Mapping[str, Any]
 
-# In an object's record, until its version is recorded: the id that source and replicas share.
+# In an object's record, until its version is recorded: the version id of source and replicas.
 SHARED_VERSION = "_regionshift_version"
 
 
 def close() -> None:
-    """Put the repairs into the running ministack, after those of its S3."""
+    """Patch the running ministack, after the patches of its S3."""
     from ministack.services import kms, s3  # type: ignore[import-untyped]
 
     EmulatedReplication(s3, KeysOfObjects(s3, kms)).install()
 
 
 class EmulatedReplication:
-    """Replication of the emulator's S3 module ``s3``, to every destination."""
+    """Replication to all destinations, with the emulator's module ``s3``."""
 
     def __init__(self, s3: Any, keys: KeysOfObjects) -> None:
         self._s3 = s3
@@ -50,7 +48,7 @@ class EmulatedReplication:
         self._record: Callable[..., str | None] = s3._record_object_version
 
     def install(self) -> None:
-        """Replaces the module's functions; its callers look them up by name."""
+        """Replace the module's functions."""
         self._s3._maybe_replicate = self.copy
         self._s3._maybe_replicate_delete_marker = self.mark
         self._s3._record_object_version = self.record
@@ -60,7 +58,7 @@ class EmulatedReplication:
     def copy(
         self, bucket: str, key: str, obj: Record, data: bytes, tags: Mapping[str, str] | None = None
     ) -> None:
-        """Writes a replica of ``obj`` to each destination; the source failed when one of them did."""
+        """Write a replica of ``obj`` to each destination. The status is FAILED when one failed."""
         tags = tags or tags_of_upload() or {}
         rules = by_destination(
             rule
@@ -74,7 +72,7 @@ class EmulatedReplication:
         obj["replication_status"] = "FAILED" if "FAILED" in statuses else "COMPLETED"
 
     def mark(self, bucket: str, key: str) -> None:
-        """Puts the delete marker into each destination whose rule replicates delete markers."""
+        """Write the delete marker to each destination whose rule replicates delete markers."""
         untagged = (
             rule for rule in self._enabled_rules(bucket, key) if not self._s3._replication_rule_tags(rule)
         )
@@ -85,7 +83,7 @@ class EmulatedReplication:
             self._with(self._mark_once, _bucket_replication=only)(bucket, key)
 
     def record(self, bucket: str, key: str, prior: Record | None, obj: Record, data: bytes) -> str | None:
-        """Records a version of ``obj``, under the id it shares with its replicas when it has any."""
+        """Record a version of ``obj``, with the id of its replicas if there are any."""
         shared: str | None = obj.pop(SHARED_VERSION, None)
         made = self._record(bucket, key, prior, obj, data)
         if shared is None or made is None:
@@ -95,7 +93,7 @@ class EmulatedReplication:
         return shared
 
     def with_tags_following(self, original: Handler) -> Handler:
-        """``original``, which changes an object's tags, and then the same for its replicas."""
+        """Wrap a change of an object's tags: apply it to the replicas too."""
 
         def change(bucket: str, key: str, *rest: Any) -> Answer:
             answer = original(bucket, key, *rest)
@@ -128,13 +126,13 @@ class EmulatedReplication:
             name, version, account = obj["_replica"]
             with self._s3._in_account(account):
                 self._encrypt(rule, self._s3._buckets[name]["objects"][key])
-            # The caller tags the replica that was written last; here each gets them.
+            # The caller would set the tags only on the last replica.
             self._set_tags((name, account), key, version, tags)
         return status
 
     def _encrypt(self, rule: Rule, replica: Record) -> None:
         if is_kms(replica) and (key := replica_key(rule)):
-            # The version's entry refers to the same headers.
+            # The version's entry has the same dict of headers.
             replica["preserved_headers"][KMS_KEY] = key
 
     def _set_tags(
@@ -166,7 +164,7 @@ class EmulatedReplication:
         ]
 
     def _may_copy(self, rule: Rule, bucket: str, key: str, obj: Record, tags: Mapping[str, str]) -> bool:
-        """Whether the role may read the source, write the replica, and use the keys of both."""
+        """Whether the role may read the source, write the replica, and use both keys."""
         target = destination_of(rule)
         asked = [
             ("s3:GetObjectVersionForReplication", f"arn:aws:s3:::{bucket}/{key}"),
@@ -197,7 +195,7 @@ class EmulatedReplication:
         return str((self._s3._bucket_replication.get(bucket) or {}).get("Role", ""))
 
     def _may(self, bucket: str, action: str, resource: str, context: Mapping[str, Any] | None = None) -> bool:
-        """Whether the bucket's replication role may do it, by its own policies and by the key's where it is one."""
+        """Whether the bucket's replication role may do it, by its policies and, for a key, by the key's policy."""
         from ministack.core import iam_evaluator  # type: ignore[import-untyped]
 
         role = self._role(bucket)
@@ -223,12 +221,12 @@ class EmulatedReplication:
         return wanted.items() <= tags.items()
 
     def _with(self, original: FunctionType, **replaced: Any) -> FunctionType:
-        """``original`` with some names of its module replaced for this call only: requests run in parallel."""
+        """Return ``original`` with names of its module replaced only for this call: requests run in parallel."""
         return FunctionType(original.__code__, {**vars(self._s3), **replaced})
 
 
 def by_destination(rules: Iterable[Rule]) -> list[Rule]:
-    """For each destination bucket the one rule of highest priority, highest first."""
+    """Return the rule of highest priority for each destination bucket, highest first."""
     chosen: dict[str, Rule] = {}
     for rule in sorted(rules, key=lambda rule: int(rule.get("Priority") or 0), reverse=True):
         chosen.setdefault(destination_of(rule), rule)
@@ -236,17 +234,17 @@ def by_destination(rules: Iterable[Rule]) -> list[Rule]:
 
 
 def destination_of(rule: Rule) -> str:
-    """The ARN of the bucket that the rule replicates to."""
+    """Return the ARN of the rule's destination bucket."""
     return str((rule.get("Destination") or {}).get("Bucket", ""))
 
 
 def replica_key(rule: Rule) -> str:
-    """The key that replicas are encrypted with; empty when the rule names none."""
+    """Return the KMS key for replicas; empty when the rule names none."""
     encryption = (rule.get("Destination") or {}).get("EncryptionConfiguration") or {}
     return str(encryption.get("ReplicaKmsKeyID") or "")
 
 
 def admits_kms(rule: Rule) -> bool:
-    """Whether the rule replicates objects encrypted with KMS."""
+    """Whether the rule replicates objects with KMS encryption."""
     criteria = rule.get("SourceSelectionCriteria") or {}
     return bool((criteria.get("SseKmsEncryptedObjects") or {}).get("Status") == "Enabled")

@@ -1,28 +1,27 @@
-"""What policies are asked about a request, where the emulator asks less than AWS or otherwise; closed in its process.
+"""Patches of the resources and condition keys with which the emulator evaluates policies. AWS's behaviour:
 
-- A request is about every resource of its action: of what it makes the ARN that it will have (of EC2 ``vpc/*`` and the
-  like), and all that it names (Service Authorization Reference, "Actions, resources, and condition keys", column
-  "Resource types"). The emulator asks about one id, or about ``*``.
-- Whoever makes something with tags needs the right to tag it as well, and a key with a policy of its own the right to
-  put that (the same, column "Dependent actions"; of EC2 with ``ec2:CreateAction``: EC2 User Guide, "Grant permission to
-  tag Amazon EC2 resources during creation"; of a bucket and of an object: S3 API Reference, "CreateBucket" and
-  "PutObject", "Permissions").
-- Condition keys (the services' tables of them): ``aws:RequestTag`` of EC2 and CloudWatch, ``aws:ResourceTag`` of what
-  EC2, CloudWatch, Step Functions and IAM keep, ``iam:PermissionsBoundary``, ``iam:PolicyARN``,
-  ``kms:ResourceAliases``, ``kms:CallerAccount`` and ``kms:EncryptionContext`` of requests to KMS itself.
-- Each operation of Lambda is asked about by its own action (Service Authorization Reference, "Actions defined by AWS
-  Lambda"). The emulator knows some, and asks about others by a neighbour's name.
-- IAM's calls are of the region of its control plane (IAM User Guide, "AWS global condition context keys",
+- A request is evaluated for the ARN of a new resource (for EC2 ``vpc/*`` and similar), and for all resources that it
+  names (Service Authorization Reference, "Actions, resources, and condition keys", column
+  "Resource types"). The emulator uses one id, or ``*``.
+- Creating a resource with tags also needs the right to tag it, and creating a key with a policy the right to put the
+  policy (the same, column "Dependent actions"). Sources: for EC2 with ``ec2:CreateAction``, EC2 User Guide, "Grant
+  permission to tag Amazon EC2 resources during creation"; for buckets and objects, S3 API Reference, "CreateBucket" and
+  "PutObject", "Permissions".
+- More condition keys: ``aws:RequestTag`` for EC2 and CloudWatch, ``aws:ResourceTag`` for resources of EC2, CloudWatch,
+  Step Functions and IAM, ``iam:PermissionsBoundary``, ``iam:PolicyARN``, and for KMS itself ``kms:ResourceAliases``,
+  ``kms:CallerAccount`` and ``kms:EncryptionContext``.
+- Each operation of Lambda has its own action (Service Authorization Reference, "Actions defined by AWS Lambda"). The
+  emulator uses a similar action for some.
+- IAM's calls are in the region of its control plane (IAM User Guide, "AWS global condition context keys",
   ``aws:RequestedRegion``).
-- ``aws:ResourceTag`` is known to a permissions boundary too; the emulator looks for tags where the caller's own
-  policies ask for them alone.
-- A condition key in a resource of a policy stands for its value; a statement with one that the request does not have is
-  about nothing (IAM User Guide, "IAM policy elements: Variables and tags").
-- An alias of a key stands for the key (KMS Developer Guide, "Using aliases to control access to KMS keys"). Of one that
-  stands for none there is nothing to be asked about: KMS says that it is not there.
+- A permissions boundary can use ``aws:ResourceTag`` too. The emulator looks for tags only for the caller's policies.
+- A policy variable in a resource is replaced by its value. A statement with a variable that has no value matches
+  nothing (IAM User Guide, "IAM policy elements: Variables and tags").
+- A KMS alias means its key (KMS Developer Guide, "Using aliases to control access to KMS keys"). For an alias without a
+  key no policy is evaluated: KMS answers that it does not exist.
 
-``tests/component/test_resource_gaps.py`` tells when the emulator no longer needs this, and holds the table against the
-service authorization reference.
+``tests/component/test_resource_gaps.py`` fails when the emulator no longer needs a patch. It also compares the table
+with the service authorization reference.
 """
 
 from __future__ import annotations
@@ -67,9 +66,9 @@ ABOUT: Mapping[str, tuple[str, ...]] = {
     "states:TagResource": ("{resourceArn}",),
     "states:UntagResource": ("{resourceArn}",),
 }
-"""By action the resources that it is about, an ARN each or what stands at its end; a field's name is its value."""
+"""The resources of each action: an ARN, or its last part. ``{Name}`` is replaced by the value of that field."""
 
-# EC2 tells by what an id begins with what it is the id of (EC2 User Guide, "Resource IDs").
+# The prefix of an id is its type (EC2 User Guide, "Resource IDs").
 _OF_EC2: Mapping[str, str] = {
     "fl": "vpc-flow-log",
     "rtb": "route-table",
@@ -89,7 +88,7 @@ MADE_BY_EC2: Mapping[str, str] = {
     "CreateVpc": "vpc",
     "CreateVpcEndpoint": "vpc-endpoint",
 }
-"""What an operation of EC2 makes, which has no id when it is asked about."""
+"""The type of the resource that an operation of EC2 creates. It has no id yet when policies are evaluated."""
 
 TAGGED_BY: Mapping[str, str] = {
     "cloudwatch:PutMetricAlarm": "cloudwatch:TagResource",
@@ -104,10 +103,11 @@ TAGGED_BY: Mapping[str, str] = {
     "ssm:PutParameter": "ssm:AddTagsToResource",
     "states:CreateStateMachine": "states:TagResource",
 }
-"""By what makes something, the right that it needs as well when it gives tags."""
+"""The additional right for each creating action, when the request has tags."""
 
-
-_NAMES = {"cloudwatch": "monitoring"}  # the emulator's name of a service, where it is not that of its actions
+_NAMES = {
+    "cloudwatch": "monitoring"
+}  # the emulator's name of a service, where it differs from the actions' prefix
 _LISTED = re.compile(r"(\.(member|entry))?\.\d+$")
 _TAG_OF_NEW = re.compile(r"(TagSpecification\.\d+\.Tag\.\d+)\.Key")
 _TYPE_OF_NEW = re.compile(r"TagSpecification\.\d+\.ResourceType")
@@ -118,7 +118,7 @@ _OF_ALIASES = frozenset({"kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"
 
 
 def close() -> None:
-    """Put the repairs into the running ministack."""
+    """Patch the running ministack."""
     from ministack import app  # type: ignore[import-untyped]
     from ministack.core import iam_actions, iam_evaluator  # type: ignore[import-untyped]
     from ministack.services import tagging  # type: ignore[import-untyped]
@@ -138,7 +138,7 @@ def close() -> None:
 
 
 def fields_of(body: bytes, parameters: Mapping[str, Any]) -> Fields:
-    """What a request names, whether it came as JSON or as a query; a list's members stand together under its name."""
+    """Return the fields of a request, which is JSON or a query. The members of a list are under its name."""
     given: Mapping[str, Any] = parameters
     if body.startswith(b"{"):
         try:
@@ -154,7 +154,7 @@ def fields_of(body: bytes, parameters: Mapping[str, Any]) -> Fields:
 
 
 def resources_of(action: str, given: Fields, region: str, account: str) -> list[str]:
-    """The ARNs that a request is about, what it makes first; empty where the emulator's own answer is AWS's."""
+    """Return the ARNs of a request, new resources first; empty where the emulator's own ARN is right."""
     service, _, operation = action.partition(":")
     if service == "ec2":
         return _of_network(operation, given, f"arn:aws:ec2:{region}:{account}:")
@@ -170,7 +170,7 @@ def resources_of(action: str, given: Fields, region: str, account: str) -> list[
 
 
 def _key_of(name: str) -> str:
-    """The id of the key that an id, an ARN or an alias stands for; empty when there is none."""
+    """Return the id of a key by its id, ARN or alias; empty when there is none."""
     from ministack.services import kms
 
     found = kms._resolve_key(name) if name else None
@@ -178,7 +178,7 @@ def _key_of(name: str) -> str:
 
 
 def _of_network(operation: str, given: Fields, head: str) -> list[str]:
-    """What an operation of EC2 makes, and what it names by an id."""
+    """Return the ARNs of the resources that an operation of EC2 creates and names."""
     from ministack.services import ec2
 
     if operation.startswith("Describe") and operation != "DescribeVpcAttribute":
@@ -186,7 +186,7 @@ def _of_network(operation: str, given: Fields, head: str) -> list[str]:
     named = [
         value
         for name, values in given.items()
-        # A group's rules are taken out of it by their ids, and the group is asked about.
+        # Removing a rule is evaluated for its security group.
         if name.endswith("Id") and "." not in name and name != "SecurityGroupRuleId"
         for value in values
     ]
@@ -205,10 +205,10 @@ def _of_network(operation: str, given: Fields, head: str) -> list[str]:
 def of_lambda(
     routes: Iterable[tuple[str, re.Pattern[str], str, int, Any]],
 ) -> Callable[[str, str], str | None]:
-    """What tells the action of a request to Lambda by its method and path.
+    """Return a function that finds the action of a request to Lambda by its method and path.
 
     Args:
-        routes: method, pattern, operation, and what its query must have; the more special first.
+        routes: method, pattern, operation, and required query; the most specific first.
     """
     known = [(method, pattern, name) for method, pattern, name, _, query in routes if not query]
 
@@ -220,7 +220,7 @@ def of_lambda(
 
 
 def of_keys_that_stand(original: Callable[..., str | None]) -> Callable[..., str | None]:
-    """``original``, which gives the action of a request; none for the key of an alias that stands for none."""
+    """Wrap the action of a request: None for a KMS alias without a key."""
 
     def action(service: str, method: str, path: str, headers: Any, body: bytes, *more: Any) -> str | None:
         found = original(service, method, path, headers, body, *more)
@@ -233,7 +233,7 @@ def of_keys_that_stand(original: Callable[..., str | None]) -> Callable[..., str
 
 
 def about(original: Callable[..., str], action_of: Callable[..., str | None]) -> Callable[..., str]:
-    """``original``, which gives the ARN that a request is about, with the first that AWS asks about."""
+    """Wrap the ARN of a request: return the first that AWS evaluates."""
 
     def resource(
         service: str,
@@ -264,7 +264,7 @@ def about(original: Callable[..., str], action_of: Callable[..., str | None]) ->
 
 
 def _with_path(arn: str, given: Fields) -> str:
-    """The ARN of a role or policy with its path, which the emulator leaves out."""
+    """Return the ARN of a role or policy with its path, which the emulator leaves out."""
     from ministack.services import iam
 
     head, kind, name = arn.partition(":role/")
@@ -276,7 +276,7 @@ def _with_path(arn: str, given: Fields) -> str:
 
 
 def with_keys(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """``original``, which gives a request's condition keys, with those of EC2, IAM and KMS that it leaves out."""
+    """Wrap the condition keys of a request: add those of EC2, CloudWatch, IAM and KMS."""
 
     def keys(service: str, action: str, body: bytes, parameters: Mapping[str, Any]) -> dict[str, Any]:
         found = original(service, action, body, parameters)
@@ -308,7 +308,7 @@ def _only(value: Any) -> str:
 
 
 def _of_roles(action: str, given: Fields) -> dict[str, Any]:
-    """The boundary that a role has or is to have, and the policy that it is given or loses."""
+    """Return the condition keys for a role's boundary, and for the policy that is attached or detached."""
     from ministack.services import iam
 
     role = iam._roles.get(next(iter(given.get("RoleName", ())), "")) or {}
@@ -320,7 +320,7 @@ def _of_roles(action: str, given: Fields) -> dict[str, Any]:
 
 
 def _of_keys(body: bytes) -> dict[str, Any]:
-    """The aliases of the key that a request to KMS is about, and its encryption context."""
+    """Return the condition keys for the aliases of a KMS request's key, and its encryption context."""
     from ministack.core.iam_actions import _kms_key_id_from_ciphertext  # type: ignore[import-untyped]
     from ministack.core.responses import get_account_id  # type: ignore[import-untyped]
     from ministack.services import kms
@@ -340,7 +340,7 @@ def _of_keys(body: bytes) -> dict[str, Any]:
 
 
 def with_tagging(original: Callable[..., list[tuple[str, str]]]) -> Callable[..., list[tuple[str, str]]]:
-    """``original``, which tells what S3 asks beside a request's action, with the tagging of what is made."""
+    """Wrap the additional checks of a request to S3: add the tagging of new buckets and objects."""
 
     def checks(method: str, path: str, headers: Mapping[str, str], body: bytes, parameters: Any) -> Any:
         found = original(method, path, headers, body, parameters)
@@ -355,7 +355,7 @@ def with_tagging(original: Callable[..., list[tuple[str, str]]]) -> Callable[...
 
 
 def in_region_of_iam(original: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    """``original``, which gives a condition key's value; requests to IAM are of its own region."""
+    """Wrap the value of a condition key: requests to IAM are in its own region."""
     home = PARTITIONS["aws"].iam_region
 
     def resolve(key: str, context: Any) -> Any:
@@ -371,10 +371,10 @@ def in_region_of_iam(original: Callable[[str, Any], Any]) -> Callable[[str, Any]
 
 
 def with_tags(original: Callable[[str, Any], Any], tagging: Any) -> Callable[[str, Any], Any]:
-    """``original``, which gives a condition key's value, with tags of what is asked about, whichever policy asks.
+    """Wrap the value of a condition key: find tags of the resource for all policies.
 
     Args:
-        tagging: the emulator's module, which knows the tags of everything.
+        tagging: the emulator's module of tags.
     """
     prefix = "aws:resourcetag/"
 
@@ -390,10 +390,10 @@ def with_tags(original: Callable[[str, Any], Any], tagging: Any) -> Callable[[st
 
 
 def with_variables(original: Callable[[Any, Sequence[Any], str], Any], evaluator: Any) -> Callable[..., Any]:
-    """``original``, which finds the statement that is about a request, with values in the place of variables.
+    """Wrap the search for the statement that matches a request: replace policy variables by their values.
 
     Args:
-        evaluator: the emulator's, which knows a condition key's value.
+        evaluator: the emulator's module, for values of condition keys.
     """
 
     def first(context: Any, statements: Sequence[Any], effect: str) -> Any:
@@ -411,7 +411,7 @@ def with_variables(original: Callable[[Any, Sequence[Any], str], Any], evaluator
 
 
 def tags_of(original: Callable[[str], dict[str, str] | None]) -> Callable[[str], dict[str, str] | None]:
-    """``original``, which gives a resource's tags, with those of more services."""
+    """Wrap the tags of a resource: add more services."""
     from ministack.services import cloudwatch, ec2, iam, stepfunctions
 
     def tags(arn: str) -> dict[str, str] | None:
@@ -434,10 +434,10 @@ def tags_of(original: Callable[[str], dict[str, str] | None]) -> Callable[[str],
 
 
 def asking(handler: Handler, service: str) -> Handler:
-    """``handler`` of ``service``, for callers who have every right that their request needs.
+    """Wrap the handler of a service: the caller must have all rights that the request needs.
 
     Args:
-        service: the emulator's name of it.
+        service: the emulator's name of the service.
     """
     from ministack import app
     from ministack.core import iam_actions
@@ -466,11 +466,11 @@ def asking(handler: Handler, service: str) -> Handler:
 def further(
     action: str, given: Fields, keys: Keys, first: str, region: str, account: str
 ) -> Iterator[Question]:
-    """What is asked beside the action about the first resource.
+    """Yield the rights that a request needs besides its action on the first resource.
 
     Args:
         keys: the condition keys of the request.
-        first: that resource.
+        first: the first resource.
     """
     service, _, operation = action.partition(":")
     is_made = first.endswith("/*")
@@ -484,7 +484,7 @@ def further(
     if action == "kms:CreateKey" and given.get("Policy"):
         yield Question("kms:PutKeyPolicy", f"arn:aws:kms:{region}:{account}:key/*")
     if action in TAGGED_BY and any(_is_of_tags(name) for name in keys):
-        # Log groups are tagged by their own ARN (see `monitoring_gaps.py`).
+        # For tagging, the ARN of a log group has no suffix (see `monitoring_gaps.py`).
         yield Question(TAGGED_BY[action], first.removesuffix(":*"), keys)
 
 

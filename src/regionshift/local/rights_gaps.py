@@ -1,24 +1,24 @@
-"""Rights that the emulator does not ask, asked inside its process: of roles that are passed, of keys, of services.
+"""Patches for rights that the emulator does not check: passing roles, using keys, and rights of services. On AWS:
 
-- Whoever gives a service a role needs ``iam:PassRole`` on it for that service, and the role must trust the service
-  (IAM User Guide, "Grant a user permissions to pass a role to an AWS service"). In `_PASSING`: who takes roles.
-- A key of one's own behind a service is used as the caller, by the caller's policies and the key's, with
-  ``kms:ViaService``, ``kms:CallerAccount``, ``kms:ResourceAliases`` and the service's encryption context (KMS Developer
-  Guide, "kms:ViaService"; Systems Manager User Guide, "How AWS Systems Manager Parameter Store uses AWS KMS"; Secrets
-  Manager User Guide, "Secret encryption and decryption"; SNS Developer Guide, "Key management"; SQS Developer Guide,
-  "Key management"). Of S3 see `kms_gaps.py`.
-- A log group takes a key only if the key's policy lets CloudWatch Logs of the region use it for that group, and an
-  alarm tells an encrypted topic only if it lets CloudWatch (CloudWatch Logs User Guide, "Encrypt log data"; SNS
-  Developer Guide, "Enable compatibility between event sources from AWS services and encrypted topics").
-- The role of a new or changed function needs what Lambda does with it at once: network interfaces, dead letters,
-  traces; that of a state machine with a log, the delivery of logs (Lambda Developer Guide, "Giving Lambda functions
-  access to resources in an Amazon VPC", "Adding a dead-letter queue", "Visualize Lambda function invocations using AWS
-  X-Ray"; Step Functions Developer Guide, "Using CloudWatch Logs to log execution history").
-- An execution calls functions, reads a map's items, starts the map's run and writes its results as the state
-  machine's role (Step Functions Developer Guide, "IAM policies for using Distributed Map states").
+- Giving a role to a service needs ``iam:PassRole`` for that service, and the role must trust the service.
+  `_PASSING` lists the operations. Source: IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+- A service uses a customer managed key with the caller's rights: the caller's policies and the key's, with
+  ``kms:ViaService``, ``kms:CallerAccount``, ``kms:ResourceAliases`` and the service's encryption context. Sources: KMS
+  Developer Guide, "kms:ViaService"; Systems Manager User Guide, "How AWS Systems Manager Parameter Store uses AWS KMS";
+  Secrets Manager User Guide, "Secret encryption and decryption"; SNS Developer Guide, "Key management"; SQS Developer
+  Guide, "Key management". For S3 see `kms_gaps.py`.
+- A log group accepts a key only if the key's policy allows the region's CloudWatch Logs for that group (CloudWatch Logs
+  User Guide, "Encrypt log data"). An alarm can notify an encrypted topic only if the key's policy allows CloudWatch
+  (SNS Developer Guide, "Enable compatibility between event sources from AWS services and encrypted topics").
+- The role of a new or changed function needs rights for network interfaces, dead letters and traces.
+  Source: Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC", "Adding a dead-letter queue", "Visualize Lambda
+  function invocations using AWS X-Ray". The role of a state machine with a log needs rights for log delivery (Step
+  Functions Developer Guide, "Using CloudWatch Logs to log execution history").
+- An execution calls functions, reads the items of a map, starts the map's run and writes its results with the state
+  machine's role. Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states".
 
-Keys that do not exist are left to each service; AWS's own keys are open to everybody in the account.
-``tests/component/test_rights_gaps.py`` tells when the emulator no longer needs it.
+Each service itself refuses missing keys. Everybody in the account may use AWS managed keys.
+``tests/component/test_rights_gaps.py`` fails when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Given = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Question:
-    """Whether the caller may do ``action`` to ``resource``, with these condition keys."""
+    """A right to check: ``action`` on ``resource``, with these condition keys."""
 
     action: str
     resource: str
@@ -49,7 +49,7 @@ class Question:
 
 @dataclass(frozen=True)
 class ServiceCall:
-    """What a service is asked: its operation, the fields that came, and where."""
+    """A request to a service: operation, fields, region and account."""
 
     operation: str
     given: Given
@@ -58,7 +58,7 @@ class ServiceCall:
 
 
 def close() -> None:
-    """Put the repairs into the running ministack."""
+    """Patch the running ministack."""
     from ministack import app  # type: ignore[import-untyped]
     from ministack.services import cloudwatch, stepfunctions  # type: ignore[import-untyped]
 
@@ -72,7 +72,7 @@ def close() -> None:
 
 
 def asking(handler: Callable[..., Awaitable[Any]], service: str) -> Callable[..., Awaitable[Any]]:
-    """``handler`` of ``service``, for callers who have every right that their request needs."""
+    """Wrap the handler of a service: the caller must have all rights that the request needs."""
     from ministack.core.responses import (  # type: ignore[import-untyped]
         error_response_json,
         get_account_id,
@@ -85,7 +85,9 @@ def asking(handler: Callable[..., Awaitable[Any]], service: str) -> Callable[...
     ) -> Any:
         caller = extract_access_key_id(headers, query)
         operation = _operation(service, method, path, headers, body, query)
-        if not caller or not operation:  # of the emulator's own services, or nothing that is asked about
+        if (
+            not caller or not operation
+        ):  # a request of the emulator's own services, or one without more checks
             return await handler(method, path, headers, body, query)
         asked = ServiceCall(operation, _fields(service, body, query), get_region(), get_account_id())
         questions = (*_passing(service, asked), *_of_keys(service, asked))
@@ -108,7 +110,7 @@ def asking(handler: Callable[..., Awaitable[Any]], service: str) -> Callable[...
 def refusal(
     service: str, caller: str, region: str, questions: Iterable[Question], headers: Mapping[str, str]
 ) -> Any:
-    """The answer of ``service`` to ``caller``, an access key, who lacks one of these rights; None for who has all."""
+    """Return the refusal when the access key ``caller`` lacks one of these rights, else None."""
     from ministack.core.iam_actions import access_denied_response  # type: ignore[import-untyped]
     from ministack.core.iam_evaluator import AuthError, enforce  # type: ignore[import-untyped]
     from ministack.core.responses import new_uuid
@@ -149,7 +151,7 @@ def _operation(
     body: bytes,
     query: Mapping[str, Any],
 ) -> str:
-    """The operation, if something is asked about it."""
+    """Return the operation, if it has more checks; else ""."""
     if service in ("lambda", "s3"):
         if service == "s3" and "replication" not in query:
             return ""
@@ -196,7 +198,7 @@ _ROLE_FIELDS = frozenset({"DeliverLogsPermissionArn", "Role", "RoleArn", "roleAr
 
 
 def _roles(given: Any) -> Iterator[str]:
-    """Every role that the fields name."""
+    """Yield all roles in the fields."""
     if isinstance(given, list):
         for each in given:
             yield from _roles(each)
@@ -229,7 +231,7 @@ _NO_TRUST = {
 
 
 def _untrusting(service: str, asked: ServiceCall) -> tuple[str, str] | None:
-    """Why the service refuses a role that does not trust it; others find out when they use it."""
+    """Return the refusal of a role that does not trust the service. Other services find out when they use it."""
     from ministack.core.iam_evaluator import _service_principal_matches
     from ministack.services import iam
 
@@ -260,7 +262,7 @@ _DELIVERING_LOGS = (
 
 
 def _needs(asked: ServiceCall) -> Iterator[tuple[Question, tuple[str, str]]]:
-    """What the role needs of what it is made to do, and what the service says when it may not."""
+    """Yield each right that the role needs, and the service's refusal without it."""
 
     def lambda_needs(action: str, resource: str, words: str) -> tuple[Question, tuple[str, str]]:
         message = f"The provided execution role does not have permissions to call {words}"
@@ -290,7 +292,7 @@ def _needs(asked: ServiceCall) -> Iterator[tuple[Question, tuple[str, str]]]:
 
 
 def _powerless(asked: ServiceCall) -> tuple[str, str] | None:
-    """Why Lambda or Step Functions refuses a role that may not do what it is for."""
+    """Return the refusal of Lambda or Step Functions when the role lacks a right."""
     from ministack.services import iam
 
     for role in _roles(asked.given):
@@ -303,7 +305,7 @@ def _powerless(asked: ServiceCall) -> tuple[str, str] | None:
 def _through(
     service: str, asked: ServiceCall, key: str | None, context: Mapping[str, str], *actions: str
 ) -> Iterator[Question]:
-    """What is asked about a key that ``service`` uses as the caller."""
+    """Yield the rights for a key that ``service`` uses with the caller's rights."""
     from ministack.services import kms
 
     found = kms._resolve_key(key) if key and "alias/aws/" not in key else None
@@ -333,7 +335,7 @@ def _of_parameters(asked: ServiceCall) -> Iterator[Question]:
     if not given.get("WithDecryption"):
         return
     names = [given.get("Name"), *given.get("Names", ())]
-    if asked.operation == "GetParametersByPath":  # about the page that will be told, and no more
+    if asked.operation == "GetParametersByPath":  # only the parameters on the present page
         _, _, page = ssm._get_parameters_by_path({**given, "WithDecryption": False})
         names = [each["Name"] for each in json.loads(page).get("Parameters", ())]
     for name in names:
@@ -351,7 +353,7 @@ def _of_secrets(asked: ServiceCall) -> Iterator[Question]:
     given = asked.given
     _, secret = secretsmanager._resolve(given.get("SecretId"))
     key = given.get("KmsKeyId") or (secret or {}).get("KmsKeyId")
-    # The end of a new one's ARN is not known yet.
+    # The suffix of a new secret's ARN is unknown.
     new = f"arn:aws:secretsmanager:{asked.region}:{asked.account}:secret:{given.get('Name')}-000000"
     context = {"SecretARN": secret["ARN"] if secret else new}
     if asked.operation == "GetSecretValue":
@@ -409,7 +411,7 @@ _ASKED: Mapping[str, frozenset[str]] = {
 
 
 def _lets(key: Mapping[str, Any], service: str, action: str, region: str, keys: Mapping[str, Any]) -> bool:
-    """Whether a key's policy lets a service use it."""
+    """Whether a key's policy allows a service to use it."""
     from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 
     context = EvalContext(
@@ -426,7 +428,7 @@ def _lets(key: Mapping[str, Any], service: str, action: str, region: str, keys: 
 
 
 def _without_key(service: str, asked: ServiceCall) -> tuple[str, str] | None:
-    """Why CloudWatch Logs may not use the key for the log group."""
+    """Return the refusal when CloudWatch Logs may not use the key for the log group."""
     from ministack.services import kms
 
     if service != "logs" or asked.operation not in ("CreateLogGroup", "AssociateKmsKey"):
@@ -445,7 +447,7 @@ def _without_key(service: str, asked: ServiceCall) -> tuple[str, str] | None:
 
 
 def to_topics_it_may_use(original: Handler) -> Handler:
-    """``original``, which tells topics of an alarm, but those whose key CloudWatch may not use."""
+    """Wrap the notifications of an alarm: skip topics whose key CloudWatch may not use."""
     from ministack.core.responses import get_account_id, get_region
     from ministack.services import kms, sns
 
@@ -474,7 +476,7 @@ _role: ContextVar[str] = ContextVar("the role of the execution that runs", defau
 
 
 def as_role(original: Handler, states: Any) -> Handler:
-    """``original``, which runs an execution; meanwhile it is known as which role."""
+    """Wrap the run of an execution: keep its role in a context variable."""
 
     def run(arn: str) -> Any:
         machine = (states._executions.get(arn) or {}).get("stateMachineArn")
@@ -485,13 +487,13 @@ def as_role(original: Handler, states: Any) -> Handler:
 
 
 def _require(states: Any, error: str, *questions: Question) -> None:
-    """Fail the state with ``error`` unless the execution's role may do all of that."""
+    """Fail the state with ``error`` unless the execution's role has all rights."""
     if _role.get() and (what := _lacking(_role.get(), *questions)):
         raise states._ExecutionError(error, what)
 
 
 def _lacking(role: str, *questions: Question) -> str:
-    """What ``role`` may not do of that, in AWS's words; empty when it may do all."""
+    """Return AWS's message for the first right that ``role`` lacks; empty when it has all."""
     from ministack.core import iam_evaluator  # type: ignore[import-untyped]
     from ministack.core.responses import get_region
     from ministack.services import iam
@@ -523,7 +525,7 @@ def _lacking(role: str, *questions: Question) -> str:
 
 
 def calling_as_role(original: Handler, states: Any) -> Handler:
-    """``original``, which calls a function for a state, when the execution's role may."""
+    """Wrap the call of a function for a state: the execution's role must have the right."""
     from ministack.core.responses import get_account_id, get_region
 
     def call(function: str, event: Any) -> Any:
@@ -537,7 +539,7 @@ def calling_as_role(original: Handler, states: Any) -> Handler:
 
 
 def _of_object(action: str, stored: Mapping[str, str], bucket: str, key: str) -> Iterator[Question]:
-    """What is asked about the key of the object ``key`` in ``bucket``, which has the headers ``stored``."""
+    """Yield the right for the KMS key of an object with the headers ``stored``."""
     from ministack.core.responses import get_account_id
     from ministack.services import kms, s3
 
@@ -547,7 +549,7 @@ def _of_object(action: str, stored: Mapping[str, str], bucket: str, key: str) ->
 
 
 def reading_as_role(original: Handler, states: Any) -> Handler:
-    """``original``, which reads a map's items, when the execution's role may."""
+    """Wrap the read of a map's items: the execution's role must have the right."""
 
     def read(reader: Given, effective: Any, context: Any) -> Any:
         from ministack.services import s3
@@ -568,7 +570,7 @@ def reading_as_role(original: Handler, states: Any) -> Handler:
 
 
 def mapping_as_role(original: Handler, states: Any) -> Handler:
-    """``original``, which runs a distributed map, when the execution's role may start its run and write results."""
+    """Wrap the run of a distributed map: the execution's role must have the rights to start it and write results."""
 
     def run(state: Given, raw: Any, effective: Any, iterator: Any, execution: Given, context: Any) -> Any:
         from ministack.services import s3

@@ -1,43 +1,43 @@
-"""Gaps of the emulator's S3, closed inside its process: whose a bucket is, listings, copies, uploads in parts, answers.
+"""Patches of the emulator's S3: bucket owners, listings, copies, uploads in parts, answers.
 
-What AWS does (Amazon S3 API Reference and S3 User Guide; what was recorded on AWS stands in localstack's
-``tests/aws/services/s3/*.snapshot.json``), and the emulator does not:
+AWS's behaviour (Amazon S3 API Reference and S3 User Guide; AWS's recorded answers are in localstack's
+``tests/aws/services/s3/*.snapshot.json``):
 
 Buckets
-- A request that names the account its bucket must belong to is refused when it belongs to another; so is a copy that
-  names the account of the bucket it copies from ("Verifying bucket ownership with bucket owner condition").
+- A request with an expected bucket owner is refused when the bucket belongs to another account. The same holds for the
+  source of a copy ("Verifying bucket ownership with bucket owner condition").
 
 Listings
-- Keys are URL-encoded when that is asked for, in ListObjectVersions and ListMultipartUploads too: a key with a control
-  character else makes an answer that is no XML.
-- A page may end before it is full ("The response might contain fewer keys but will never contain more"). Here each that
-  goes on does, by one entry: whoever counts, instead of following the marker, leaves something out.
-- Versions and common prefixes come in one order; a prefix that ends a page is its NextKeyMarker, without a version, and
-  does not come again; a version marker needs a key marker.
+- Keys are URL-encoded on request, in ListObjectVersions and ListMultipartUploads too. Otherwise a key with a control
+  character gives an invalid XML.
+- A page may end early ("The response might contain fewer keys but will never contain more"). Here each page except the
+  last has one entry fewer, so a caller that counts entries instead of following the marker misses some.
+- Versions and common prefixes have one order. A prefix at the end of a page is its NextKeyMarker, without a version,
+  and is not repeated. A version marker needs a key marker.
 
 Copies
-- A copy's etag is the MD5 of its contents, and its checksum one of the whole object, however its source was uploaded.
-- It is ``STANDARD`` unless a class is asked for; conditions on the destination hold.
-- A copy of an object to itself that changes nothing is refused, and so is one of a delete marker ("CopyObject").
+- A copy's etag is the MD5 of its contents, and its checksum is of the whole object, however its source was uploaded.
+- A copy is ``STANDARD`` unless the request has a class. Conditions on the destination apply.
+- A copy of an object to itself without a change is refused, and so is a copy of a delete marker ("CopyObject").
 - The version ``null`` is copied by its id, with its tags ("Working with objects in a versioning-enabled bucket").
 
 Uploads in parts
-- A part but the last has 5 MiB at least; parts are named in order ("Multipart upload limits").
-- The tags that an upload begins with are the object's, for replication too.
-- Checksums: of the parts (``COMPOSITE``) or of the whole object (``FULL_OBJECT``), as the upload says and as its
-  algorithm can; copied parts have them, and an upload with those of the parts is ended by naming each ("Checking object
-  integrity for data uploads").
+- All parts except the last have at least 5 MiB, and are named in order ("Multipart upload limits").
+- The tags of CreateMultipartUpload become the object's, for replication too.
+- Checksums are of the parts (``COMPOSITE``) or of the whole object (``FULL_OBJECT``), by the upload's type and
+  algorithm. Copied parts have checksums. A ``COMPOSITE`` upload is completed with the checksum of each part ("Checking
+  object integrity for data uploads").
 
 Objects
-- What nobody gave a checksum has a CRC64NVME, reckoned here when somebody first asks for it; not of more than 8 MiB,
-  which would keep every other request waiting: the emulator takes 0.1 s a MiB for it.
-- Under a key of KMS an etag is no MD5, and another for every version ("Object").
-- What is written over loses its tags with its contents, unless it is kept as a version.
-- Tags of a version are read and set when a delete marker is current; those of a delete marker are refused with 405.
-- A range of a version that is named is a range.
-- A bucket whose versioning is suspended says that the version that it wrote is ``null``.
+- An object that was written without a checksum has a CRC64NVME. It is computed here on first request, and only up to 8
+  MiB: the emulator takes 0.1 s for each MiB, and other requests would have to wait.
+- With KMS encryption an etag is not an MD5, and differs for each version ("Object").
+- An overwritten object loses its tags, unless it is kept as a version.
+- Tags of a version can be read and set while a delete marker is current. For a delete marker itself the answer is 405.
+- A named version can be read by range.
+- In a bucket with suspended versioning, a write returns the version ``null``.
 
-``tests/component/test_s3_gaps.py`` and ``test_ownership_gaps.py`` tell when the emulator no longer needs this.
+``tests/component/test_s3_gaps.py`` and ``test_ownership_gaps.py`` fail when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ Record = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 Handler = Callable[..., Answer]
 Owner = Callable[[str], str | None]
-"""The account that owns a bucket; None where there is none."""
+"""Returns the account that owns a bucket; None when it does not exist."""
 
 SMALLEST_PART = 5 * 1024**2
 _MOST_TAGS = 10
@@ -70,9 +70,9 @@ _CHECKSUM_TYPE = "x-amz-checksum-type"
 _FULL, _OF_PARTS = "FULL_OBJECT", "COMPOSITE"
 _TYPES = {"CRC64NVME": (_FULL,), "CRC32": (_OF_PARTS, _FULL), "CRC32C": (_OF_PARTS, _FULL)}
 _DEFAULT_CHECKSUM = "CRC64NVME"
-_RECKONED = 8 * 1024**2
+_MOST_FOR_CHECKSUM = 8 * 1024**2
 _ETAG = re.compile(rb"(?<=<ETag>).*?(?=</ETag>)")
-# What makes a copy to itself a change, beside REPLACE.
+# Headers that make a copy of an object to itself a change, besides the directive REPLACE.
 _CHANGES = (_STORAGE_CLASS, ALGORITHM, "x-amz-website-redirect-location")
 _CHANGES_NOTHING = (
     "This copy request is illegal because it is trying to copy an object to itself without changing the object's"
@@ -82,7 +82,7 @@ _NOT_ALLOWED = "The specified method is not allowed against this resource."
 
 
 class UploadEnding(NamedTuple):
-    """The upload in parts that is being ended: the tags it began with, and the checksum of the whole object."""
+    """An upload that is being completed: its tags, and the algorithm of its full-object checksum."""
 
     tags: dict[str, str] | None
     algorithm: str
@@ -92,7 +92,7 @@ _ending: ContextVar[UploadEnding | None] = ContextVar("the upload that is being 
 
 
 def close() -> None:
-    """Put the repairs into the running ministack; those of replication come after."""
+    """Patch the running ministack, before the patches of replication."""
     from ministack.services import s3  # type: ignore[import-untyped]
 
     objects = EmulatedObjects(s3)
@@ -123,7 +123,7 @@ def close() -> None:
 def with_owners(
     original: Callable[..., Any], owner_of: Owner, refuse: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """``original``, which admits a request to its bucket, refusing a bucket of another account than expected."""
+    """Wrap the check of a request's bucket: refuse a bucket of another account than expected."""
 
     def scope(method: str, bucket: str, key: str, headers: Mapping[str, str], *rest: Any, **more: Any) -> Any:
         if is_strangers(bucket, headers, owner_of):
@@ -143,25 +143,25 @@ def is_strangers(bucket: str, headers: Mapping[str, str], owner_of: Owner) -> bo
 
 
 def tags_of_upload() -> dict[str, str] | None:
-    """The tags that the upload began with which is being ended; None when none is, or it has none."""
+    """Return the tags of the upload that is being completed; None when there is none, or it has no tags."""
     ending = _ending.get()
     return ending.tags if ending else None
 
 
 def _no_md5() -> str:
-    """An etag that is no MD5, and can be told from one: reckoning that of every copy costs 0.2 s for 128 MB."""
+    """Return an etag that is not an MD5, and can be recognised as such: an MD5 takes 0.2 s for 128 MB."""
     half = secrets.token_hex(8)
     return half + hashlib.blake2b(half.encode(), digest_size=8).hexdigest()
 
 
 def _is_no_md5(etag: str) -> bool:
-    """Whether it is of an upload in parts, or of an object under a key of KMS."""
+    """Whether it is the etag of an upload in parts, or of an object with KMS encryption."""
     text = etag.strip('"')
     return "-" in text or hashlib.blake2b(text[:16].encode(), digest_size=8).hexdigest() == text[16:]
 
 
 class EmulatedObjects:
-    """Objects of the emulator's module ``s3``, as they are written, copied, uploaded in parts and read."""
+    """Writes, copies, uploads and reads of objects, with the emulator's module ``s3``."""
 
     def __init__(self, s3: Any) -> None:
         self._s3 = s3
@@ -169,7 +169,7 @@ class EmulatedObjects:
         self._known: dict[tuple[str, bytes], str] = {}
 
     def record(self, bucket: str, key: str, prior: Record | None, obj: Record, data: bytes) -> str | None:
-        """Records what was written to ``key``, with the etag and the checksum that AWS gives it."""
+        """Record a write to ``key``, with AWS's etag and checksum."""
         ending, in_parts = _ending.get(), "parts" in obj
         if is_kms(obj):
             parts = f"-{len(obj['parts'])}" if in_parts else ""
@@ -188,13 +188,13 @@ class EmulatedObjects:
         return self._record(bucket, key, prior, obj, data)
 
     def with_checksum(self, original: Callable[..., dict[str, str]]) -> Callable[..., dict[str, str]]:
-        """``original``, which gives an object's headers; when checksums are asked for there is one."""
+        """Wrap an object's headers: there is always a checksum when it is requested."""
 
         def headers(
             obj: Record, bucket_name: str = "", key: str = "", include_checksums: bool = False
         ) -> dict[str, str]:
             has_none = include_checksums and bucket_name and not obj.get("checksums")
-            if has_none and obj["size"] <= _RECKONED:
+            if has_none and obj["size"] <= _MOST_FOR_CHECKSUM:
                 kept = {"version_id": obj.get("version_id") or "null", "data": obj.get("body")}
                 body = self._s3._version_body(self._s3._buckets[bucket_name], bucket_name, key, kept) or b""
                 obj = {**obj, "checksums": {_DEFAULT_CHECKSUM: self._checksum(_DEFAULT_CHECKSUM, body)}}
@@ -206,7 +206,7 @@ class EmulatedObjects:
         return headers
 
     def in_ranges(self, original: Handler) -> Handler:
-        """``original``, GetObject, which gives a range of a version that is named, too."""
+        """Wrap GetObject: a named version can be read by range."""
 
         def get(bucket: str, key: str, headers: Mapping[str, str], query: Any = None) -> Answer:
             status, found, body = original(bucket, key, headers, query)
@@ -233,7 +233,7 @@ class EmulatedObjects:
         return get
 
     def telling(self, original: Handler) -> Handler:
-        """``original``, which writes an object; its answer tells the etag, checksum and version that it has."""
+        """Wrap a write: the answer has the object's etag, checksum and version."""
 
         def write(bucket: str, key: str, *more: Any) -> Answer:
             status, headers, body = original(bucket, key, *more)
@@ -253,7 +253,7 @@ class EmulatedObjects:
         return write
 
     def copying(self, original: Handler) -> Handler:
-        """``original``, CopyObject, refusing what AWS refuses."""
+        """Wrap CopyObject: apply AWS's refusals."""
 
         def copy(bucket: str, key: str, headers: Mapping[str, str]) -> Answer:
             target = self._s3._buckets.get(bucket)
@@ -268,7 +268,7 @@ class EmulatedObjects:
         return copy
 
     def copying_part(self, original: Handler) -> Handler:
-        """``original``, UploadPartCopy, whose part has the checksum that its upload asks for."""
+        """Wrap UploadPartCopy: the part has the checksum of its upload's algorithm."""
 
         def copy(bucket: str, key: str, query: Any, headers: Mapping[str, str]) -> Answer:
             with self._null_version(headers) as meant:
@@ -286,7 +286,7 @@ class EmulatedObjects:
         return copy
 
     def beginning(self, original: Handler) -> Handler:
-        """``original``, CreateMultipartUpload, which keeps the tags and the type of checksum."""
+        """Wrap CreateMultipartUpload: keep the tags and the checksum type."""
 
         def begin(bucket: str, key: str, headers: Mapping[str, str]) -> Answer:
             name = headers.get("x-amz-checksum-algorithm", "").upper()
@@ -315,7 +315,7 @@ class EmulatedObjects:
         return begin
 
     def ending(self, original: Handler) -> Handler:
-        """``original``, CompleteMultipartUpload, refusing small parts and such as are not named as they must be."""
+        """Wrap CompleteMultipartUpload: refuse small parts, wrong order and missing checksums."""
 
         def end(bucket: str, key: str, body: bytes, query: Any, headers: Any = None) -> Answer:
             name = self._s3._qp(query, "uploadId")
@@ -328,7 +328,7 @@ class EmulatedObjects:
             algorithm = upload.get("checksum_algorithm")
             whole = algorithm if upload.get("checksum_type") == _FULL else None
             if whole:
-                upload["checksum_algorithm"] = None  # the emulator would reckon it of the parts
+                upload["checksum_algorithm"] = None  # the emulator would compute it from the parts
             before = _ending.set(UploadEnding(upload.get("tags"), whole or ""))
             try:
                 answer = original(bucket, key, body, query, headers)
@@ -347,7 +347,7 @@ class EmulatedObjects:
         return end
 
     def of_any_version(self, original: Handler, method: str) -> Handler:
-        """``original``, which reads or changes tags, also of a version that a delete marker hides."""
+        """Wrap an operation on tags: allow versions behind a delete marker."""
 
         def handle(bucket: str, key: str, *more: Any) -> Answer:
             holder, version = self._s3._buckets.get(bucket), self._s3._qp(more[-1] or {}, "versionId", "")
@@ -386,7 +386,7 @@ class EmulatedObjects:
             )
         replaces = headers.get("x-amz-metadata-directive", "").upper() == "REPLACE"
         changes = replaces or any(each in headers for each in _CHANGES)
-        # Recorded: a bucket with an encryption of its own counts as a change of it.
+        # As recorded on AWS: the bucket's own encryption counts as a change.
         if (source, name, version) != (bucket, key, "") or changes or self._s3._bucket_encryption.get(bucket):
             return None
         return self._invalid(_CHANGES_NOTHING) if self._holds(bucket, key) else None
@@ -396,7 +396,7 @@ class EmulatedObjects:
 
     @contextmanager
     def _null_version(self, headers: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-        """The headers of a copy as the emulator takes them, for which ``null`` is no id of a version."""
+        """Yield the headers of a copy in the emulator's form. It does not know the version id ``null``."""
         bucket, key, version = source_of(headers)
         history = self._s3._object_versions.get((bucket, key)) or []
         if version != "null":
@@ -415,7 +415,7 @@ class EmulatedObjects:
                 tags.pop((bucket, key, version), None)
 
     def _incomplete(self, upload: Record, body: bytes) -> Answer | None:
-        """Why an upload cannot be ended by ``body``; what is no XML and parts that are not there are not judged."""
+        """Return the refusal of a completion, or None. The emulator itself handles invalid XML and missing parts."""
         try:
             named = [
                 {_plain(child.tag): child.text or "" for child in part} for part in _parts(fromstring(body))
@@ -455,7 +455,7 @@ class EmulatedObjects:
         return None
 
     def _checksum(self, name: str, data: bytes) -> str:
-        """Of the same contents it is reckoned once: the emulator takes 0.1 s a MiB for some."""
+        """Return a checksum. It is computed once for the same contents, because it can take 0.1 s for each MiB."""
         which = (name, hashlib.sha256(data).digest())
         if which not in self._known:
             self._known[which] = self._s3._compute_s3_checksum(name, data)
@@ -477,19 +477,19 @@ class EmulatedObjects:
 
 
 def type_of(checksums: Mapping[str, str]) -> str:
-    """Whether checksums are of the whole object or of its parts, which end in their number."""
+    """Return the type of checksums. Those of parts end in the number of parts."""
     return _OF_PARTS if any("-" in value for value in checksums.values()) else _FULL
 
 
 def source_of(headers: Mapping[str, str]) -> tuple[str, str, str]:
-    """Bucket, key and version that a copy is made from; the version is empty when none is named."""
+    """Return bucket, key and version of a copy's source; the version is empty when none is named."""
     path, _, query = headers.get(COPY_SOURCE, "").partition("?")
     bucket, _, key = unquote(path).lstrip("/").partition("/")
     return bucket, key, dict(parse_qsl(query)).get("versionId", "")
 
 
 def with_elements(body: bytes, told: Mapping[str, str]) -> bytes:
-    """An answer with more elements at the end of its root."""
+    """Return an answer with more elements at the end of its root."""
     head, end = body.rsplit(b"</", 1)
     more = "".join(f"<{name}>{value}</{name}>" for name, value in told.items())
     return head + more.encode() + b"</" + end
@@ -510,7 +510,7 @@ class EmulatedVersions:
         self._s3 = s3
 
     def page(self, bucket: str, query: Mapping[str, Any]) -> Answer:
-        """One page."""
+        """Return one page."""
         names = ("prefix", "delimiter", "key-marker", "version-id-marker", "encoding-type")
         prefix, delimiter, after, version, encoding = (self._s3._qp(query, name, "") for name in names)
         most = int(self._s3._qp(query, "max-keys", "1000"))
@@ -556,7 +556,7 @@ class EmulatedVersions:
     def _entries(
         self, bucket: str, objects: Mapping[str, Record], prefix: str, delimiter: str, after: tuple[str, str]
     ) -> Iterator[tuple[str, Record | None]]:
-        """Versions, newest first for each key, and common prefixes (without one), by key, behind ``after``."""
+        """Yield (key, version) newest first for each key, and (common prefix, None), in order, after ``after``."""
         marker, version = after
         known = [*objects, *(key for where, key in self._s3._object_versions if where == bucket)]
         keys = {key for key in known if key > marker and key.startswith(prefix)}
@@ -604,7 +604,7 @@ Listing = Callable[[str, Mapping[str, Any]], Any]
 
 
 def ending_early(original: Listing, parameter: Callable[..., str], most: str = "max-keys") -> Listing:
-    """``original``, which lists; a page that does not hold all is not full."""
+    """Wrap a list: all pages except the last have one entry fewer."""
 
     def listing(bucket: str, query: Mapping[str, Any]) -> Any:
         wanted = int(parameter(query, most, "1000"))
@@ -619,7 +619,7 @@ def ending_early(original: Listing, parameter: Callable[..., str], most: str = "
 
 
 def noting_encoding(original: Listing, parameter: Callable[..., str]) -> Listing:
-    """``original``, which lists; its answer has URL-encoded keys when the request asks for them."""
+    """Wrap a list: keep in a context variable whether URL-encoded keys are requested."""
 
     def listing(bucket: str, query: Mapping[str, Any]) -> Any:
         before = _asked.set(parameter(query, "encoding-type", "") == "url")
@@ -632,7 +632,7 @@ def noting_encoding(original: Listing, parameter: Callable[..., str]) -> Listing
 
 
 def encoding_keys(original: Callable[[Element], Any]) -> Callable[[Element], Any]:
-    """``original``, which writes an answer as XML, with keys and prefixes URL-encoded when that was asked for."""
+    """Wrap the XML of an answer: URL-encode keys and prefixes on request."""
 
     def write(root: Element) -> Any:
         if _asked.get():

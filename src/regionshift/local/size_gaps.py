@@ -1,20 +1,21 @@
-"""AWS's quotas of documents, which the emulator takes at any size, kept inside its process.
+"""Patches for AWS's quotas of documents, which the emulator does not check.
 
-The numbers are those of `settings.quotas`; the codes and words those of AWS:
+The numbers are in `settings.quotas`. The codes and messages are AWS's:
 
-- IAM refuses with LimitExceeded: inline policies of a role together, a managed policy, managed policies of a role and
-  of the account, a trust policy (IAM API Reference, PutRolePolicy, CreatePolicy, AttachRolePolicy, CreateRole).
-- Lambda's InvalidParameterValueException for variables (Lambda API Reference, CreateFunction; as it words it:
+- IAM: LimitExceeded for all inline policies of a role, a managed policy, the managed policies of a role and of the
+  account, and a trust policy (IAM API Reference, PutRolePolicy, CreatePolicy, AttachRolePolicy, CreateRole).
+- Lambda: InvalidParameterValueException for variables (Lambda API Reference, CreateFunction; message:
   github-aws-runners/terraform-aws-github-runner issue 3594).
-- SQS's OverLimit for a queue's policy, with status 403 (BishopFox/cloudfoxable issue 29).
-- KMS's LimitExceededException for a key's policy (KMS API Reference, PutKeyPolicy, "a length constraint or quota").
-- S3's MalformedPolicy for a bucket's policy, white space left out (as others report its words: HumanCellAtlas's
-  upload tool, ``ait/commons/util/command/delete.py``); SNS's InvalidParameter for a topic's, and CloudWatch's
-  InvalidParameterInput for a dashboard (SNS API Reference, SetTopicAttributes; CloudWatch API Reference, PutDashboard).
-- ValidationException of Secrets Manager and Step Functions (API References, CreateSecret, SecretString, and
-  CreateStateMachine, definition); LimitExceededException for a secret's tags (the same, CreateSecret).
+- SQS: OverLimit for a queue's policy, with status 403 (BishopFox/cloudfoxable issue 29).
+- KMS: LimitExceededException for a key's policy (KMS API Reference, PutKeyPolicy, "a length constraint or quota").
+- S3: MalformedPolicy for a bucket's policy, without white space (message: HumanCellAtlas's upload tool,
+  ``ait/commons/util/command/delete.py``).
+- SNS: InvalidParameter for a topic's policy (SNS API Reference, SetTopicAttributes).
+- CloudWatch: InvalidParameterInput for a dashboard (CloudWatch API Reference, PutDashboard).
+- Secrets Manager and Step Functions: ValidationException (API References, CreateSecret, SecretString, and
+  CreateStateMachine, definition); LimitExceededException for a secret's tags (CreateSecret).
 
-``tests/component/test_size_gaps.py`` tells when the emulator no longer needs it.
+``tests/component/test_size_gaps.py`` fails when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ Problem = tuple[str, str]
 
 
 def close() -> None:
-    """Put the repairs into the running ministack."""
+    """Patch the running ministack."""
     from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
     from ministack.services import (  # type: ignore[import-untyped]
         cloudwatch,
@@ -112,7 +113,7 @@ def close() -> None:
 def within(
     original: Handler, problem: Callable[[Given], Problem | None], refuse: Callable[..., Any]
 ) -> Handler:
-    """``original``, which takes the parameters of a request among its arguments, but for what ``problem`` finds."""
+    """Wrap an operation: refuse it when ``problem`` returns a problem for one of its arguments."""
 
     def handle(*given: Any) -> Any:
         found = next((problem(each) for each in given if isinstance(each, Mapping)), None)
@@ -122,7 +123,7 @@ def within(
 
 
 def of_iam(roles: Mapping[str, Any], policies: Sized = ()) -> dict[str, Callable[[Given], Problem | None]]:
-    """What IAM finds in the parameters of each action; ``roles``: what there is, by name."""
+    """Return the checks of IAM by action; ``roles``: the existing roles by name."""
 
     def inline(given: Given) -> Problem | None:
         role = _first(given, "RoleName")
@@ -160,7 +161,7 @@ def of_iam(roles: Mapping[str, Any], policies: Sized = ()) -> dict[str, Callable
 
 
 def of_variables(given: Given) -> Problem | None:
-    """Of a function's variables, measured as JSON."""
+    """Check the size of a function's variables as JSON."""
     text = json.dumps((given.get("Environment") or {}).get("Variables") or {}, separators=(",", ":"))
     if len(text.encode()) <= VARIABLES.most:
         return None
@@ -172,7 +173,7 @@ def of_variables(given: Given) -> Problem | None:
 
 
 def of_queue(given: Given) -> Problem | None:
-    """Of a queue's policy."""
+    """Check the size of a queue's policy."""
     policy = (given.get("Attributes") or {}).get("Policy") or ""
     if len(policy.encode()) <= QUEUE_POLICY.most:
         return None
@@ -180,11 +181,11 @@ def of_queue(given: Given) -> Problem | None:
 
 
 def of_bucket(policy: str) -> Problem | None:
-    """Of a bucket's policy, as S3 normalizes it: the white space between its parts does not count."""
+    """Check the size of a bucket's policy, without white space."""
     try:
         policy = json.dumps(json.loads(policy), separators=(",", ":"), ensure_ascii=False)
     except ValueError:
-        return None  # S3 refuses it for what it is
+        return None  # S3 refuses it
     if len(policy.encode()) <= BUCKET_POLICY.most:
         return None
     message = f"Normalized policy document exceeds the maximum allowed size of {BUCKET_POLICY.most} bytes"
@@ -192,7 +193,7 @@ def of_bucket(policy: str) -> Problem | None:
 
 
 def of_topic(given: Given) -> Problem | None:
-    """Of a topic's policy, as an attribute by itself or among those of a new topic."""
+    """Check the size of a topic's policy, as one attribute or among those of a new topic."""
     named = {_first(given, "AttributeName"): _first(given, "AttributeValue")}
     for name in given:
         if name.startswith("Attributes.entry.") and name.endswith(".key"):
@@ -203,11 +204,11 @@ def of_topic(given: Given) -> Problem | None:
 
 
 def of_dashboard(body: str) -> Problem | None:
-    """Of a dashboard's metrics, those of a widget and all."""
+    """Check the number of metrics in each widget and in the dashboard."""
     try:
         widgets = json.loads(body).get("widgets", [])
     except (ValueError, AttributeError):
-        return None  # CloudWatch tells what is wrong with it
+        return None  # CloudWatch refuses it
     counts = [len((each.get("properties") or {}).get("metrics") or ()) for each in widgets]
     for quota, size in ((WIDGET_METRICS, max(counts, default=0)), (DASHBOARD_METRICS, sum(counts))):
         if size > quota.most:
@@ -217,21 +218,21 @@ def of_dashboard(body: str) -> Problem | None:
 
 
 def of_key(given: Given) -> Problem | None:
-    """Of a key's policy."""
+    """Check the size of a key's policy."""
     if len((given.get("Policy") or "").encode()) <= KEY_POLICY.most:
         return None
     return "LimitExceededException", f"The key policy is larger than {KEY_POLICY.most} bytes."
 
 
 def of_secret(given: Given) -> Problem | None:
-    """Of a secret's value, and of the tags that it is made with."""
+    """Check the size of a secret's value, and the number of its tags."""
     if len(given.get("Tags") or ()) > TAGS.most:
         return "LimitExceededException", f"A secret has at most {TAGS.most} tags."
     return _longer("secretString", SECRET, given.get("SecretString") or "")
 
 
 def of_definition(given: Given) -> Problem | None:
-    """Of a state machine's definition."""
+    """Check the size of a state machine's definition."""
     return _longer("definition", DEFINITION, given.get("definition") or "")
 
 
@@ -250,6 +251,6 @@ def _over(name: str, quota: Quota, size: int) -> Problem | None:
 
 
 def _first(given: Given, name: str) -> str:
-    """A parameter of a query request, of which each is a list."""
+    """Return a parameter of a query request, where each is a list."""
     value = given.get(name, "")
     return str(next(iter(value), "")) if isinstance(value, list) else str(value)

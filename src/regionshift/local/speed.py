@@ -1,10 +1,10 @@
-"""What makes the embedded AWS faster and changes nothing that it answers, put into its process.
+"""Patches that make the embedded AWS faster without changing its answers.
 
-- Policies are parsed once, not twice for every request of a role.
-- Functions of the same code share one unpacked copy, and with it what Python has compiled of it.
-- Executions begin when they are started: the embedded Step Functions would sleep first, as AWS does not. Every
-  migration and every way back is an execution, and says how long it took.
-- S3 writes its answers as XML in a third of the time, so that listings leave room for other work.
+- Policies are parsed once, not twice for each request of a role.
+- Functions with the same code share one unpacked copy, with Python's compiled files.
+- Executions begin at once. The emulator sleeps first, unlike AWS. Each migration and each rollback is an execution, and
+  reports its time.
+- S3 writes XML in a third of the time.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _MOST_DOCUMENTS = 1024
 
 
 def install() -> None:
-    """Put all of it into the running ministack."""
+    """Patch the running ministack."""
     from ministack.core import iam_evaluator, lambda_runtime  # type: ignore[import-untyped]
     from ministack.services import s3, stepfunctions  # type: ignore[import-untyped]
 
     iam_evaluator.parse_policy_document = once(iam_evaluator.parse_policy_document)
     temporary = Path(tempfile.gettempdir())
     for left in temporary.glob("ministack-lambda-*"):
-        shutil.rmtree(left, ignore_errors=True)  # of workers that ended with an earlier process
+        shutil.rmtree(left, ignore_errors=True)  # from an earlier process
     copies = Copies(temporary / "functions")
     copies.tidy()
     lambda_runtime.zipfile = _like_zipfile(copies)
@@ -43,10 +43,10 @@ def install() -> None:
 
 
 def once(parse: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
-    """``parse``, which reads the same text only once; each caller gets a list of its own.
+    """Wrap the parser of policies: parse the same text once. Each caller gets its own list.
 
-    The emulator reads each policy of whoever asks anew, first to name the caller and then to decide. For a worker with
-    rights for a few buckets that is a third of a CopyObject.
+    The emulator parses the caller's policies twice for each request, to name the caller and to decide. For a worker
+    with rights for a few buckets, that takes a third of a CopyObject.
     """
     known = lru_cache(maxsize=_MOST_DOCUMENTS)(parse)
 
@@ -57,16 +57,15 @@ def once(parse: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
 
 
 _CODE = "code.zip"
-_KEPT = 5  # copies; what was used before those is unpacked anew when it is called
+_KEPT = 5  # copies; older ones are removed
 _here = threading.local()
 
 
 class Copies:
-    """One unpacked copy of every archive, under its digest.
+    """One unpacked copy of each archive, under its digest.
 
-    The emulator unpacks the code anew for every worker that it starts, so that Python compiles all of it again: half of
-    what a first call takes, and a change of the function starts one in every region. AWS keeps the code read-only, so
-    one copy serves all.
+    The emulator unpacks the code for each worker, so Python compiles all of it again. That takes half of a first call,
+    and a change of the function starts a worker in each region. On AWS the code is read-only, so one copy is enough.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +73,7 @@ class Copies:
         self._lock = threading.Lock()
 
     def put_at(self, place: Path, archive: zipfile.ZipFile) -> None:
-        """Make ``place``, an empty folder, a link to the copy of ``archive``."""
+        """Replace the empty folder ``place`` by a link to the copy of ``archive``."""
         self._folder.mkdir(exist_ok=True)
         copy = self._folder / hashlib.sha256(Path(str(archive.filename)).read_bytes()).hexdigest()
         with self._lock:
@@ -87,14 +86,14 @@ class Copies:
         place.symlink_to(copy, target_is_directory=True)
 
     def tidy(self) -> None:
-        """Remove all but the copies that were used last. To be called before the first worker starts."""
+        """Remove all copies except the last used. Call this before the first worker starts."""
         copies = sorted(self._folder.glob("*"), key=lambda copy: copy.stat().st_mtime, reverse=True)
         for copy in copies[_KEPT:]:
             shutil.rmtree(copy, ignore_errors=True)
 
 
 def _sharing(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
-    """``spawn``, sharing the unpacked code of Python functions; into that of others the emulator writes links."""
+    """Wrap ``spawn``: share the code of Python functions. For other runtimes the emulator writes into the code."""
 
     def sharing(worker: Any) -> None:
         _here.shares = str(worker.config.get("Runtime", "python")).startswith("python")
@@ -107,7 +106,7 @@ def _sharing(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _like_zipfile(copies: Copies) -> types.ModuleType:
-    """The module `zipfile` as the emulator's runtime uses it."""
+    """Return a module like `zipfile` whose archives share their copies."""
 
     class Archive(zipfile.ZipFile):
         def extractall(self, path: Any = None, *more: Any, **named: Any) -> None:
@@ -122,11 +121,11 @@ def _like_zipfile(copies: Copies) -> types.ModuleType:
     return module
 
 
-PAUSE = 0.15  # seconds; what the emulator waits before the first step of an execution, and nowhere else
+PAUSE = 0.15  # seconds that the emulator waits before the first step of an execution, and nowhere else
 
 
 def without_pause() -> types.ModuleType:
-    """The module `time`, whose ``sleep`` returns at once when asked for `PAUSE` seconds."""
+    """Return a module like `time` whose ``sleep`` ignores `PAUSE` seconds."""
 
     def sleep(seconds: float) -> None:
         if seconds != PAUSE:
@@ -138,10 +137,10 @@ def without_pause() -> types.ModuleType:
 
 
 def fast_tostring(tostring: Callable[..., str]) -> Callable[..., str]:
-    """``tostring``, which is called only for elements with namespaces and for answers that are not text.
+    """Wrap ``tostring``: write text without namespaces faster.
 
-    The standard library looks at every element for namespaces first; the answers of S3 have none but the one that
-    stands in the root as an attribute.
+    The standard library first searches all elements for namespaces. S3's answers have only the one attribute of the
+    root.
     """
 
     def quickly(root: Element, encoding: str = "us-ascii", **more: object) -> str:
@@ -154,7 +153,7 @@ def fast_tostring(tostring: Callable[..., str]) -> Callable[..., str]:
 
 
 def _write(element: Element, pieces: list[str]) -> bool:
-    """Append the element's XML to ``pieces``; false when it has namespaces and cannot be written so."""
+    """Append the element's XML to ``pieces``. Return False when it has namespaces."""
     tag = element.tag
     if not isinstance(tag, str) or tag.startswith("{"):
         return False

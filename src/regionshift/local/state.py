@@ -1,15 +1,15 @@
-"""What the embedded AWS keeps on disk: one folder, readable by its owner only.
+"""The state folder of the embedded AWS, which only its owner can read.
 
 ::
 
     <state_dir>/cloud.json   account, port, process and admin key of the running cloud (0600)
     <state_dir>/tls/         its certificate authority and certificate
-    <state_dir>/services/    what each emulated service stores
+    <state_dir>/services/    the state of each emulated service
     <state_dir>/objects/     the bytes of S3 objects
-    <state_dir>/tmp/         functions, unpacked once for each code, and other temporary files
-    <state_dir>/emulator.log what the process printed
-    <state_dir>/requests.jsonl every request, written down when this file is there as the process starts
-    <state_dir>/questions.jsonl every question that a role's policies are asked, likewise
+    <state_dir>/tmp/         unpacked functions, and other temporary files
+    <state_dir>/emulator.log the output of the process
+    <state_dir>/requests.jsonl a log of all requests, if this file exists when the process starts
+    <state_dir>/questions.jsonl a log of the evaluations of roles' policies, likewise
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ OWNER_ONLY_FOLDER = 0o700
 OWNER_ONLY_FILE = 0o600
 REQUESTS = "requests.jsonl"
 QUESTIONS = "questions.jsonl"
-# An IAM user, because policies do not apply to the emulator's root.
+# An IAM user, because policies do not apply to root.
 ADMIN = "regionshift-admin"
 
 
 @dataclass(frozen=True)
 class CloudRecord:
-    """The content of ``cloud.json``. ``started`` is the process's start in seconds since the epoch:
+    """The content of ``cloud.json``.
 
-    a process id alone may belong to somebody else by now. ``weather`` and ``seed`` are those of the last start.
+    ``started``: the start of the process in seconds since the epoch, because a process id can be used again.
+    ``weather``, ``seed``: those of the last start.
     """
 
     account: str
@@ -46,7 +47,7 @@ class CloudRecord:
     seed: int = 0
 
     def without_process(self) -> CloudRecord:
-        """The same cloud, stopped."""
+        """Return the record of the stopped cloud."""
         return replace(self, pid=0, started=0.0)
 
 
@@ -85,26 +86,26 @@ class StateFolder:
         return self.root / "tmp"
 
     def make(self) -> None:
-        """Creates the folders; other users of the machine may not look inside."""
+        """Create the folders, for their owner only."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(OWNER_ONLY_FOLDER)
         for folder in (self.tls, self.services, self.objects, self.temporary):
             folder.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
 
     def read(self) -> CloudRecord | None:
-        """The record, or None when there is none or it is not whole (it is then made anew)."""
+        """Return the record; None when it is missing or damaged."""
         try:
             return CloudRecord(**json.loads(self.record.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def write(self, record: CloudRecord) -> None:
-        """Replaces the record in one step; it holds a key, so only its owner may read it."""
+        """Replace the record atomically. It has a key, so only its owner can read it."""
         write_private(self.record, json.dumps(asdict(record), indent=2).encode())
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Writes a file that only its owner can read, whole or not at all."""
+    """Write a file atomically, for its owner only."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY_FILE)

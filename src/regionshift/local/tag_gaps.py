@@ -1,15 +1,15 @@
-"""Tags that AWS refuses and the emulator takes, refused inside its process, whatever the service.
+"""Patches that refuse invalid tags in all services, as AWS does.
 
-A key has 1 to 128 characters and a value 256 at most, of letters, digits, spaces and ``_.:/=+-@``; no key begins with
-``aws:`` in any case, and none stands twice in a request (Tagging AWS Resources, "Tag naming limits and requirements").
-KMS's words were recorded (localstack/localstack, ``tests/aws/services/kms/test_kms``); the codes of the others are
-those of their API references for arguments that are wrong. How many tags: each service.
+A key has 1 to 128 characters and a value at most 256, of letters, digits, spaces and ``_.:/=+-@``. No key begins with
+``aws:`` in any case, and no key is repeated in a request (Tagging AWS Resources, "Tag naming limits and requirements").
+KMS's messages were recorded on AWS (localstack/localstack, ``tests/aws/services/kms/test_kms``). The codes of the other
+services are those of their API references for invalid arguments. Each service itself limits the number of tags.
 
-S3 refuses with InvalidTag, or InvalidArgument what is no list of tags in a header, as it was recorded
-(``tests/aws/services/s3/test_s3_api``, ``TestS3BucketObjectTagging``); an object has ten tags (S3 User Guide,
-"Categorizing your storage using tags"), which the emulator knows of some of its requests only.
+S3 refuses with InvalidTag, or with InvalidArgument for an invalid header, as recorded on AWS
+(``tests/aws/services/s3/test_s3_api``, ``TestS3BucketObjectTagging``). An object has at most ten tags (S3 User Guide,
+"Categorizing your storage using tags"); the emulator checks that only in some requests.
 
-``tests/component/test_tag_gaps.py`` tells when the emulator no longer needs it.
+``tests/component/test_tag_gaps.py`` fails when the emulator no longer needs a patch.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ CODES: Mapping[str, str] = {
     "ssm": "ValidationException",
     "states": "ValidationException",
 }
-"""The code with which each service refuses a tag."""
+"""The error code of each service for an invalid tag."""
 
 _LONGEST_KEY, _LONGEST_VALUE = 128, 256
 _MOST_OF_OBJECT = 10
 _HEADER = "x-amz-tagging"
 _MARKS = frozenset("_.:/=+-@")
 _IN_A_QUERY = re.compile(r"((?:.+\.)?Tags?(?:\.member|\.entry)?\.\d+)\.(Key|Value)")
-# Of no code in base64, which is not read for nothing.
+# A quick check, so that code in base64 is not parsed.
 _MAY_HAVE_TAGS = re.compile(rb'"[Tt]ags"|Tags?\.')
 
 Tags = Sequence[tuple[str, str]]
@@ -52,7 +52,7 @@ Handler = Callable[..., Awaitable[Any]]
 
 
 def close() -> None:
-    """Put the repairs into the running ministack."""
+    """Patch the running ministack."""
     from ministack import app  # type: ignore[import-untyped]
     from ministack.services import ec2, s3  # type: ignore[import-untyped]
 
@@ -66,9 +66,9 @@ def close() -> None:
 
 
 def of_flow_logs(original: Callable[..., None]) -> Callable[..., None]:
-    """``original``, which tags what EC2 makes; flow logs by the name that EC2 has for them.
+    """Wrap the tagging of new resources of EC2: flow logs have the type ``vpc-flow-log``.
 
-    EC2 API Reference, "TagSpecification", ResourceType. The emulator looks for ``flow-log``.
+    EC2 API Reference, "TagSpecification", ResourceType. The emulator expects ``flow-log``.
     """
 
     def tag(parameters: Any, kind: str, *more: Any) -> None:
@@ -78,20 +78,19 @@ def of_flow_logs(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_rules(handler: Handler, service: str) -> Handler:
-    """``handler`` of ``service``, refusing requests with tags that no resource can have."""
+    """Wrap the handler of a service: refuse requests with invalid tags."""
     from ministack.core.iam_actions import access_denied_response  # type: ignore[import-untyped]
     from ministack.core.responses import new_uuid  # type: ignore[import-untyped]
 
     async def answer(method: str, path: str, headers: Mapping[str, str], body: bytes, query: Any) -> Any:
-        is_event = service == "lambda" and path.endswith(
-            "/invocations"
-        )  # the function's own, whatever it says
+        # The body of an invocation is the function's own event.
+        is_event = service == "lambda" and path.endswith("/invocations")
         has_tags = not is_event and _MAY_HAVE_TAGS.search(body)
         problem = fault(tags_of(body)) if has_tags else ""
         if not problem:
             return await handler(method, path, headers, body, query)
         code = "ValidationException" if service == "kms" and "characters" in problem else CODES[service]
-        # It writes a refusal of any code as the service's protocol has it.
+        # This function writes any error in the service's protocol.
         _, told, refusal = access_denied_response(
             service, "", "", new_uuid(), error_code=code, message=problem, headers=headers
         )
@@ -101,7 +100,7 @@ def with_rules(handler: Handler, service: str) -> Handler:
 
 
 def tags_of(body: bytes) -> Tags:
-    """The tags that a request gives to something, whether it came as JSON or as a query."""
+    """Return the tags in a request, which is JSON or a query."""
     if not body.startswith(b"{"):
         found: dict[str, dict[str, str]] = {}
         for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
@@ -127,7 +126,7 @@ def _value(tag: Mapping[str, Any]) -> Any:
 
 
 def fault(tags: Tags) -> str:
-    """Why AWS refuses the tags; empty when it does not."""
+    """Return why AWS refuses the tags; empty when it does not."""
     for key, value in tags:
         if is_reserved(key):
             return "Tags beginning with aws: are reserved"
@@ -144,12 +143,12 @@ def is_reserved(key: str) -> bool:
 
 
 def has_marks_of_tags(text: str) -> bool:
-    """Whether a tag may have all of its characters."""
+    """Whether tags may have all of these characters."""
     return all(each in _MARKS or unicodedata.category(each)[0] in "LNZ" for each in text)
 
 
 def repeated(tags: Tags) -> str:
-    """A key that stands twice; empty when none does."""
+    """Return a repeated key; empty when there is none."""
     return next((key for key, times in Counter(key for key, _ in tags).items() if times > 1), "")
 
 
@@ -160,11 +159,11 @@ _NO_TAGS = (
     " duplicates."
 )
 S3Refusal = tuple[str, str, dict[str, str]]
-"""Code, message and what else is told."""
+"""Code, message and more elements of the error."""
 
 
 def fault_in_s3(tags: Tags, reserved: str) -> S3Refusal | None:
-    """Why S3 refuses the tags; ``reserved``: what it says of AWS's own keys."""
+    """Return S3's refusal of the tags, or None; ``reserved``: the message for AWS's own keys."""
     if key := repeated(tags):
         return "InvalidTag", "Cannot provide multiple Tags with the same key", {"TagKey": key}
     for key, value in tags:
@@ -179,7 +178,7 @@ def fault_in_s3(tags: Tags, reserved: str) -> S3Refusal | None:
 
 
 def with_body_rules(original: Callable[..., Any], reserved: str, s3: Any) -> Callable[..., Any]:
-    """``original`` of the emulator's ``s3``, which sets the tags of its body."""
+    """Wrap an operation of the emulator's ``s3`` with tags in its body: refuse invalid tags."""
 
     def put(*given: Any) -> Any:
         try:
@@ -200,7 +199,7 @@ def with_body_rules(original: Callable[..., Any], reserved: str, s3: Any) -> Cal
 
 
 def with_header_rules(original: Callable[..., Any], s3: Any) -> Callable[..., Any]:
-    """``original`` of the emulator's ``s3``, which makes an object with the tags of its headers."""
+    """Wrap an operation of the emulator's ``s3`` with tags in its headers: refuse invalid tags."""
 
     def make(*given: Any) -> Any:
         headers = next((each for each in given if isinstance(each, Mapping) and _HEADER in each), {})
@@ -220,7 +219,7 @@ def with_header_rules(original: Callable[..., Any], s3: Any) -> Callable[..., An
 
 
 def s3_copies(headers: Mapping[str, str]) -> bool:
-    """Whether a request makes an object of another one."""
+    """Whether a request copies an object."""
     return "x-amz-copy-source" in headers
 
 

@@ -1,36 +1,35 @@
-"""The weather of the embedded AWS: what AWS does now and then, and the emulator by itself never.
+"""The weather of the embedded AWS: delays and faults that AWS has, and the emulator itself has not.
 
-`calm` leaves the emulator as it is. `aws` is an ordinary day:
+`calm` changes nothing. `aws` is an ordinary day:
 
-- A new or changed role or policy has no effect for a while, and who is to take a new role refuses it (IAM User Guide,
-  "Troubleshooting IAM", "Changes that I make are not always immediately visible").
-- What tells of tags lists new things late and deleted ones still (Resource Groups Tagging API Reference,
+- A new or changed role or policy has no effect for a while, and services refuse a new role. Source:
+  IAM User Guide, "Troubleshooting IAM", "Changes that I make are not always immediately visible".
+- The tagging API shows new resources late, and still lists deleted ones (Resource Groups Tagging API Reference,
   "GetResources"; Tagging AWS Resources, "Eventual consistency").
-- A new function is `Pending`, a changed one `InProgress`, and refuses what it cannot do meanwhile (Lambda Developer
-  Guide, "Lambda function states").
-- The name of a deleted bucket is taken for a while (AWS re:Post Knowledge Center, "A conflicting conditional
+- A new function is `Pending`, a changed one `InProgress`, and refuses some operations (Lambda Developer Guide, "Lambda
+  function states").
+- The name of a deleted bucket stays taken for a while (AWS re:Post Knowledge Center, "A conflicting conditional
   operation is currently in progress against this resource").
-- Replicas come seconds later, of different keys in any order (S3 User Guide, "What does Amazon S3 replicate?").
-- What was just written is read as it was, or not found (IAM User Guide, as above; Step Functions API Reference,
-  "DescribeStateMachine": "eventually consistent"; of secrets and new functions terraform-provider-aws knows it).
-- Some requests are throttled, in each service's own words (`THROTTLED`).
+- Replicas come seconds later. Only those of one key keep their order (S3 User Guide, "What does Amazon S3 replicate?").
+- Reads after a write are stale, or do not find the resource (IAM User Guide, as above; Step Functions API Reference,
+  "DescribeStateMachine": "eventually consistent"; for secrets and new functions: terraform-provider-aws).
+- Some requests are throttled, with each service's error (`THROTTLED`).
 
-`storm` is a bad day. It adds to that:
+`storm` is a bad day. It adds:
 
-- Requests that fail with 500 or 503 (AWS General Reference, "Common errors": InternalFailure, ServiceUnavailable), or
-  whose connection is cut; and answers that are lost when the change is made, so that it is asked for again.
-- Answers that do not come: the connection stays open, silent for longer than a client waits (botocore Config
-  Reference, "read_timeout": 60 seconds), and the change is made or not.
-- Regions that are slow or do not serve for some seconds (AWS Well-Architected, "Fault isolation boundaries"): each
-  service's own is meant, the global ones go on.
-- The clock of the machine that asks is wrong for some seconds, by minutes: each service refuses what is signed too long
-  before or after its own time, in its own words (IAM User Guide, "Troubleshoot Signature Version 4 signing"; S3 API
-  Reference, "Error responses", RequestTimeTooSkewed; of EC2, which says no more than AuthFailure:
-  aws/aws-sdk-java issue 519). Functions have AWS's clock.
+- Requests that fail with 500 or 503 (AWS General Reference, "Common errors": InternalFailure, ServiceUnavailable), cut
+  connections, and lost answers after the change was made, so that clients repeat it.
+- Missing answers: the connection stays open for longer than a client waits (botocore Config Reference, "read_timeout":
+  60 seconds), and the change is made or not.
+- Regions that are slow or down for some seconds (AWS Well-Architected, "Fault isolation boundaries"). Global services
+  continue.
+- A wrong clock of the client for some seconds, by minutes. Each service refuses signatures that are too far from its
+  time. Functions have the right clock. Sources: IAM User Guide, "Troubleshoot Signature Version 4 signing"; S3 API
+  Reference, "Error responses", RequestTimeTooSkewed; for EC2's AuthFailure: aws/aws-sdk-java issue 519.
 
-Every figure stands in `WEATHERS`: seconds where AWS needs up to minutes, so that a life stays short. What happens to a
-request follows from the seed, its service, operation, resource and how often that was asked before, never from the
-order in which threads come. Each refusal is a line in the emulator's log.
+All numbers are in `WEATHERS`. They are seconds where AWS needs up to minutes, so that tests stay short. The fate of a
+request depends on the seed, its service, operation and resource, and how often it was made before, but never on the
+order of threads. The emulator's log has a line for each fault.
 """
 
 from __future__ import annotations
@@ -53,20 +52,20 @@ from regionshift.local.replication_gaps import SHARED_VERSION
 from regionshift.local.s3_gaps import tags_of_upload, with_elements
 
 Span = tuple[float, float]
-"""Shortest and longest, in seconds."""
+"""Shortest and longest time, in seconds."""
 
 NEVER: Span = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Weather:
-    """How long things take, in seconds, and what share of the requests something happens to.
+    """Delays in seconds, and shares of requests with a fault.
 
     Args:
-        failing: 500 or 503. cut: the connection, before anything is done; lost: after it is done.
-        silent: no answer comes, half of them after it is done.
-        region_down, region_slow: the share of a region's time (`PERIOD`).
-        clock_wrong: the share of the periods that begin with a wrong clock.
+        failing: 500 or 503. cut: cut before the request is done; lost: cut after it is done.
+        silent: no answer comes; for half of them the request is done.
+        region_down, region_slow: shares of a region's periods (`PERIOD`).
+        clock_wrong: the share of periods that begin with a wrong clock.
     """
 
     iam_delay: Span = NEVER
@@ -111,13 +110,13 @@ WEATHERS: Mapping[str, Weather] = {
     ),
 }
 PERIOD = 30.0
-"""Seconds for which a region stays as it is."""
+"""Seconds of one state of a region."""
 _SLOW: Span = (0.5, 2.0)
 _SILENCE = 70.0
-"""Seconds after which a silent connection is closed: botocore waits 60 s, so that it is the client who gives up."""
+"""Seconds after which a silent connection is closed. botocore gives up before that, after 60 s."""
 _CLOCK_WRONG: Span = (3.0, 10.0)
 _CLOCK_OUT: Span = (360.0, 3600.0)
-"""Seconds, ahead or behind: at times the services that allow 15 minutes go on, and those that allow 5 do not."""
+"""Seconds, ahead or behind: sometimes only services that allow 15 minutes accept it, and not those that allow 5."""
 
 _VARIABLE, _SEED_VARIABLE = "REGIONSHIFT_WEATHER", "REGIONSHIFT_WEATHER_SEED"
 
@@ -125,24 +124,24 @@ logger = logging.getLogger("regionshift.weather")
 
 
 def variables(name: str, seed: int) -> dict[str, str]:
-    """What tells the emulator's process its weather."""
+    """Return the variables of the weather for the emulator's process."""
     return {_VARIABLE: name, _SEED_VARIABLE: str(seed)}
 
 
 def of_variables(environ: MutableMapping[str, str]) -> tuple[str, int]:
-    """The weather that a process is told, and its seed; taken out, as functions inherit the rest."""
+    """Return weather and seed from the variables, and remove these, because functions inherit the others."""
     return environ.pop(_VARIABLE, CALM), int(environ.pop(_SEED_VARIABLE, "0"))
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error as AWS words it."""
+    """An error with AWS's code and message."""
 
     code: str
     status: int
     message: str
     more: Mapping[str, str] = field(default_factory=dict)
-    """What XML tells beside them, by element."""
+    """More elements of the error in XML."""
 
 
 _RATE = "Rate exceeded"
@@ -168,18 +167,18 @@ THROTTLED: Mapping[str, Refusal] = {
 # "Common Errors" of the API References of KMS, Secrets Manager, Step Functions, Systems Manager, CloudWatch Logs.
 _THROTTLED_ELSEWHERE = Refusal("ThrottlingException", 400, _RATE)
 
-# What AWS makes up: the same in no two runs.
+# Random parts of names and ids, which differ in each run.
 _MADE_UP = re.compile(r"[0-9a-f]{8,}(-[0-9a-f]{4,})*")
 
 
-# How much is remembered: of a migration of many objects each is a question of its own.
+# Limits of memory: a migration makes different requests for each of many objects.
 _QUESTIONS, _ANSWERS = 100_000, 2_000
 
 _T = TypeVar("_T")
 
 
 class Recent(Generic[_T]):
-    """What was put last, by key, and no more than so many; the one that was not used for longest goes first."""
+    """A cache of at most ``most`` entries. The least recently used is removed first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -204,7 +203,7 @@ class Recent(Generic[_T]):
 
 
 class Passing(Generic[_T]):
-    """What holds until a time, by key; what is over is forgotten."""
+    """Values by key, each until a time."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -230,14 +229,14 @@ _LOOK = 100
 
 
 class Dice:
-    """What happens, as the seed has it: the same questions get the same answers, whatever else was asked between."""
+    """Pseudorandom numbers by seed and question. Other questions in between do not change them."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._asked: Recent[int] = Recent(_QUESTIONS)
 
     def share(self, *what: str) -> float:
-        """A number from 0 to below 1 for this, and another one when the same is asked again."""
+        """Return a number in [0, 1) for the question ``what``, and another one for its next time."""
         what = tuple(_MADE_UP.sub("*", each) for each in what)
         times = (self._asked.get(what) or 0) + 1
         self._asked.put(what, times)
@@ -245,7 +244,7 @@ class Dice:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
 
     def seconds(self, span: Span, *what: str) -> float:
-        """How long this takes."""
+        """Return a number of seconds within ``span``."""
         return span[0] + (span[1] - span[0]) * self.share(*what)
 
 
@@ -254,9 +253,9 @@ class Request:
     """One request to the emulator.
 
     Args:
-        resource: the ARN that it is about, or ``*``.
-        parameters: what it says, by name, of protocols that name it; the whole body under "" of the others.
-        key: the access key that it is signed with. signed: when, as it says itself (``20261130T201500Z``).
+        resource: its ARN, or ``*``.
+        parameters: by name; for protocols without names the whole body under "".
+        key: the access key of its signature. signed: the time of its signature (``20261130T201500Z``).
     """
 
     service: str
@@ -273,7 +272,7 @@ class Request:
 
     @property
     def subject(self) -> str:
-        """What it is about, as far as it can be told: the resource, else what it names."""
+        """The resource, or else a name among the parameters."""
         if self.resource != "*":
             return self.resource
         return next(
@@ -289,19 +288,19 @@ Answer = tuple[int, dict[str, str], Any]
 
 
 class Element:
-    """One thing that the weather does."""
+    """One kind of delay or fault."""
 
     def before(self, request: Request) -> Refusal | Answer | None:
-        """What the request is answered with instead, if it is."""
+        """Return the fault or stale answer for the request, or None."""
         del request
         return None
 
     def after(self, request: Request, answer: Answer) -> None:
-        """Note what was done: the request was answered without an error."""
+        """Note a request that was answered without an error."""
 
 
 class Throttling(Element):
-    """Some requests are too many."""
+    """Throttles some requests."""
 
     def __init__(self, dice: Dice, share: float) -> None:
         self._dice, self._share = dice, share
@@ -322,7 +321,7 @@ _BY_LAMBDA = Refusal(
 )
 _BY_STATES = Refusal("AccessDeniedException", 400, _NOT_BY_STATES)
 _NO_PRINCIPAL = "Policy contains a statement with one or more invalid principals."
-# Who takes a role, by the parameter that names it.
+# Operations that use a role: the parameter with its name.
 _TAKE_ROLES: Mapping[tuple[str, str], tuple[str, Refusal]] = {
     ("lambda", "CreateFunction"): ("Role", _BY_LAMBDA),
     ("lambda", "UpdateFunctionConfiguration"): ("Role", _BY_LAMBDA),
@@ -333,7 +332,7 @@ _TAKE_ROLES: Mapping[tuple[str, str], tuple[str, Refusal]] = {
         Refusal("InvalidParameter", 400, "Unable to assume given IAM role"),
     ),
 }
-# Who takes a policy that may name a role, by the parameter that it stands in.
+# Operations with a policy that may name a role: the parameter with the policy.
 _TAKE_POLICIES: Mapping[tuple[str, str], tuple[str, Refusal]] = {
     ("kms", "CreateKey"): ("Policy", Refusal("MalformedPolicyDocumentException", 400, _NO_PRINCIPAL)),
     ("kms", "PutKeyPolicy"): ("Policy", Refusal("MalformedPolicyDocumentException", 400, _NO_PRINCIPAL)),
@@ -360,11 +359,11 @@ Policies = list[list[Any]]
 
 
 class LateRoles(Element):
-    """Policies of a role are in effect, and a new role is known, some time after the call that made them.
+    """Delays the effect of a role's policies, and the existence of a new role.
 
     Args:
-        policies: those of a role by name and account, as they are written.
-        arn: a role's by name.
+        policies: returns the stored policies of a role by name and account.
+        arn: returns the ARN of a role by name.
     """
 
     def __init__(
@@ -376,12 +375,12 @@ class LateRoles(Element):
         clock: Callable[[], float],
     ) -> None:
         self._dice, self._delay, self._policies, self._arn, self._clock = dice, delay, policies, arn, clock
-        # For each change of a role, oldest first: when it is in effect, and what is until then.
+        # For each change of a role, oldest first: when it has effect, and the policies until then.
         self._changes: dict[tuple[str, str], list[tuple[float, Policies]]] = {}
         self._unknown: Passing[bool] = Passing(clock)
 
     def in_effect(self, name: str, account: str) -> Policies:
-        """The policies that are asked now."""
+        """Return the policies that have effect now."""
         now = self._clock()
         late = [each for each in self._changes.get((account, name), ()) if each[0] > now]
         if not late:
@@ -421,7 +420,7 @@ class LateRoles(Element):
 
 
 def principals(policy: str) -> Iterator[str]:
-    """The accounts, users and roles that a policy's statements are about; none when it is no policy."""
+    """Yield the accounts, users and roles that are principals of a policy; none when it is not a policy."""
     try:
         read = json.loads(policy)
     except ValueError:
@@ -437,11 +436,11 @@ Collector = Callable[[], Iterable[tuple[str, Any]]]
 
 
 class LateIndex(Element):
-    """Tags are found, and lost sight of, some time after they are put and taken away.
+    """Delays the tagging API's view of tags.
 
     Args:
-        collect: by service, what has tags now in the account and region of the request.
-        place: that account and region.
+        collect: by service, returns the present resources with tags in the account and region of the request.
+        place: returns that account and region.
     """
 
     def __init__(
@@ -453,12 +452,12 @@ class LateIndex(Element):
         clock: Callable[[], float],
     ) -> None:
         self._dice, self._lag, self._collect, self._place, self._clock = dice, lag, collect, place, clock
-        # By service and place, then by ARN: the tags and when they were put, oldest first; None when it was gone.
+        # By service and place, then by ARN: (time, tags), oldest first; tags are None after the deletion.
         self._seen: dict[tuple[str, str, str], dict[str, list[tuple[float, Any]]]] = {}
         self._lags: dict[str, float] = {}
 
     def before(self, request: Request) -> Refusal | None:
-        # The first look is no change: what is there was there before.
+        # The first look is not a change: the resources existed before.
         if request.service in self._collect and (request.service, *self._place()) not in self._seen:
             self._look(request.service)
         return None
@@ -468,7 +467,7 @@ class LateIndex(Element):
             self._look(request.service)
 
     def entries(self, service: str) -> Iterator[tuple[str, Any]]:
-        """What the index tells of the service here, as an emulator's collector does."""
+        """Yield the index's entries of the service, in the format of the emulator's collectors."""
         now = self._clock()
         for arn, states in self._look(service).items():
             known = [tags for since, tags in states if since + self._lag_of(arn) <= now]
@@ -487,7 +486,7 @@ class LateIndex(Element):
         return seen
 
     def _forget(self, seen: dict[str, list[tuple[float, Any]]], arn: str) -> None:
-        """What is told no more: states before the one that is told, and what is gone for longer than the lag."""
+        """Drop states that the index shows no more: older ones, and deletions after the delay."""
         states, told_since = seen[arn], self._clock() - self._lag_of(arn)
         while len(states) > 1 and states[1][0] <= told_since:
             del states[0]
@@ -501,20 +500,20 @@ class LateIndex(Element):
 
 
 _BUSY = "The operation cannot be performed at this time. "
-# Lambda Developer Guide, "Lambda function states": what fails while a function is changed, and also while it is made.
+# Operations that fail while a function is changed or created (Lambda Developer Guide, "Lambda function states").
 _CHANGE_FUNCTIONS = frozenset({"UpdateFunctionCode", "UpdateFunctionConfiguration", "PublishVersion"})
 _NEED_A_FUNCTION = _CHANGE_FUNCTIONS | {"Invoke"}
 
 
 class BusyFunctions(Element):
-    """A function that is made or changed needs a while, and refuses other work until it is ready."""
+    """Keeps new and changed functions busy for a while, so that they refuse other operations."""
 
     def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
         self._dice, self._span, self._clock = dice, span, clock
         self._busy: Passing[bool] = Passing(clock)
 
     def begin(self, arn: str, is_new: bool) -> float:
-        """Note that the function is being made, or changed; returns for how many seconds."""
+        """Note the creation or change of a function; return for how many seconds it is busy."""
         needs = self._dice.seconds(self._span, "pending", arn)
         self._busy.put((arn,), self._clock() + needs, is_new)
         return needs
@@ -532,7 +531,7 @@ class BusyFunctions(Element):
 
 
 class TakenNames(Element):
-    """The name of a deleted bucket cannot be used at once."""
+    """Keeps the names of deleted buckets taken for a while."""
 
     def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
         self._dice, self._span, self._clock = dice, span, clock
@@ -553,11 +552,11 @@ class TakenNames(Element):
 
 @dataclass(frozen=True)
 class Stale:
-    """Which reads of a service may be old.
+    """Stale reads of a service.
 
     Args:
-        reads: the operations. names: the parameters that name the thing, in reads and in changes of it.
-        unknown: what is told of a new thing. of_changes: whether a changed thing is told as it was, too.
+        reads: the operations. names: the parameters that name the resource, in reads and in changes.
+        unknown: the error for a new resource. of_changes: whether reads are also stale after a change.
     """
 
     reads: frozenset[str]
@@ -594,12 +593,12 @@ _MADE_UP_ENDING = re.compile(r"(:secret:.*)-\w{6}$")
 
 
 class StaleReads(Element):
-    """Reads tell for a while what was so before a change: what was told last, or that a new thing is not there."""
+    """Makes reads stale for a while after a change: the last answer, or "not found" for a new resource."""
 
     def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
         self._dice, self._span, self._clock = dice, span, clock
         self._told: Recent[Answer] = Recent(_ANSWERS)
-        # By service, region and thing ("" for all of them), as long as it is late: whether it is new.
+        # By service, region and resource ("" for lists), while reads are stale: whether it is new.
         self._late: Passing[bool] = Passing(clock)
 
     def before(self, request: Request) -> Refusal | Answer | None:
@@ -607,7 +606,7 @@ class StaleReads(Element):
             return None
         is_new, question = self._late.get(self._thing(request)), self._question(request)
         if is_new is None:
-            self._told.drop(question)  # told anew
+            self._told.drop(question)  # answered by the service now
             return None
         return self._told.get(question) or (_STALE[request.service].unknown if is_new else None)
 
@@ -620,7 +619,7 @@ class StaleReads(Element):
                 thing = self._thing(request)
                 until = self._clock() + self._dice.seconds(self._span, "stale", *thing)
                 self._late.put(thing, until, is_new)
-                self._late.put((*thing[:2], ""), until, False)  # lists of all of them
+                self._late.put((*thing[:2], ""), until, False)  # lists
 
     def _is_read(self, request: Request) -> bool:
         return request.service in _STALE and request.operation in _STALE[request.service].reads
@@ -637,10 +636,10 @@ class StaleReads(Element):
 
 
 class LateReplication:
-    """Replicas and delete markers arrive later: those of one key in their order, of different keys in any.
+    """Delays replicas and delete markers. Only those of one key keep their order.
 
     Args:
-        s3: the emulator's module, whose replication is at once. later: does something in so many seconds.
+        s3: the emulator's module. later: calls a function after some seconds.
     """
 
     def __init__(
@@ -656,7 +655,7 @@ class LateReplication:
         self._due: Passing[float] = Passing(clock)
 
     def copy(self, bucket: str, key: str, obj: dict[str, Any], data: bytes, tags: Any = None) -> None:
-        """Replicate the object later; until then it says `PENDING`."""
+        """Replicate the object later; until then its status is `PENDING`."""
         tags = tags or tags_of_upload()
         if self._s3._replication_rule_for(bucket, key, tags)[0] is None:
             return
@@ -671,7 +670,7 @@ class LateReplication:
         version = obj.get("version_id")
         entries = self._s3._object_versions.get((bucket, key), ())
         entry = next((each for each in entries if each["version_id"] == version), None)
-        if entry is None:  # deleted for good meanwhile
+        if entry is None:  # permanently deleted meanwhile
             return
         sent = {**obj, SHARED_VERSION: version}
         del sent["replication_status"]
@@ -689,7 +688,7 @@ class LateReplication:
 
 
 class Failing(Element):
-    """Some requests fail at the service's side, with nothing done."""
+    """Fails some requests with 500 or 503, before they are done."""
 
     def __init__(self, dice: Dice, share: float) -> None:
         self._dice, self._share = dice, share
@@ -710,7 +709,7 @@ class Failing(Element):
 
 
 class BadRegions(Element):
-    """A region that does not serve for a while. Seconds of the clock, not requests, as with AWS."""
+    """Makes regions slow or down for some seconds."""
 
     def __init__(self, dice: Dice, down: float, slow: float, clock: Callable[[], float]) -> None:
         self._dice, self._down, self._slow, self._clock = dice, down, slow, clock
@@ -723,7 +722,7 @@ class BadRegions(Element):
         return Refusal("ServiceUnavailable", 503, "The region is down.")
 
     def delay(self, request: Request) -> float:
-        """How many seconds an answer of the region takes longer."""
+        """Return the additional seconds of an answer."""
         drawn = self._draw(request.region)
         if request.service in _GLOBAL or not self._down <= drawn < self._down + self._slow:
             return 0.0
@@ -738,14 +737,14 @@ class BadRegions(Element):
 
 _SKEW = re.compile(r"(\d{8}T\d{6}Z) is .*\((\d{8}T\d{6}Z) [-+] (\d+) min")
 Skewed = Callable[[Request, float], str | None]
-"""Why AWS refuses a request whose signer's clock is so many seconds ahead, in its words; None when it does not."""
+"""Returns AWS's refusal of a request whose signer's clock is this many seconds ahead, or None."""
 
 
 class WrongClock(Element):
-    """The clock of the machine that asks is wrong for a while.
+    """Makes the client's clock wrong for a while.
 
     Args:
-        skewed: AWS's judgement. is_of_aws: whether the access key is a function's, whose clock is AWS's own.
+        skewed: returns AWS's refusal. is_of_aws: whether the access key is a function's, which has the right clock.
     """
 
     def __init__(
@@ -776,7 +775,7 @@ class WrongClock(Element):
         return Refusal("RequestTimeTooSkewed", 0, said, more)
 
     def _now_ahead(self) -> float:
-        """By how many seconds the clock is ahead now; negative: behind."""
+        """Return by how many seconds the clock is ahead now; negative: behind."""
         now = self._clock()
         period = int((now - self._began) / PERIOD)
         if period != self._period:
@@ -796,17 +795,17 @@ class CutError(Exception):
 
 
 class Cuts:
-    """Some connections end without an answer, at once or after a silence: before the request is done, or after."""
+    """Ends some connections without an answer, at once or after a silence, before or after the request is done."""
 
     def __init__(self, dice: Dice, before: float, after: float, silent: float) -> None:
         self._dice, self._before, self._after, self._silent = dice, before, after, silent / 2
 
     def before(self, request: Request) -> float | None:
-        """After how many seconds the connection ends, with nothing done; None when it does not."""
+        """Return after how many seconds the connection ends before the request is done; None: it does not."""
         return self._end(request, "cut", self._before)
 
     def after(self, request: Request) -> float | None:
-        """The same of what is done: nobody is told."""
+        """Return after how many seconds the connection ends after the request is done; None: it does not."""
         return self._end(request, "lost", self._after)
 
     def _end(self, request: Request, what: str, share: float) -> float | None:
@@ -820,10 +819,10 @@ class Cuts:
 
 
 async def end_after(seconds: float | None) -> None:
-    """Leave the request without an answer after so many seconds; None answers it.
+    """End the request without an answer after some seconds; None: do nothing.
 
     Raises:
-        CutError: always, but for None.
+        CutError: always, except for None.
     """
     if seconds is not None:
         await asyncio.sleep(seconds)
@@ -831,15 +830,14 @@ async def end_after(seconds: float | None) -> None:
 
 
 def cutting(inner: Callable[..., Any]) -> Callable[..., Any]:
-    """The ASGI application ``inner``, whose `CutError` closes the connection that the request came by."""
+    """Wrap the ASGI application ``inner``: a `CutError` closes the request's connection."""
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         try:
             await inner(scope, receive, send)
         except CutError:
-            stream = (
-                send.__self__
-            )  # of hypercorn: a request, then its protocol, then the server of the connection
+            # hypercorn's objects: the request's stream, its protocol, the connection's server.
+            stream = send.__self__
             stream.send.__self__.send.__self__.writer.transport.abort()
 
     return serve
@@ -849,7 +847,7 @@ _operation: ContextVar[str] = ContextVar("operation of the request that is being
 
 
 def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = time.monotonic) -> None:
-    """Put the weather ``name`` into the running ministack, whose module ``app`` is."""
+    """Patch the running ministack, with its module ``app``, for the weather ``name``."""
     weather = WEATHERS[name]
     logger.setLevel(logging.INFO)
     logger.info("weather %s, seed %s", name, seed)
@@ -886,7 +884,7 @@ def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = 
 
     def become_ready_late(function: str, _delay: float) -> None:
         is_new = _operation.get() == "CreateFunction"
-        if not is_new:  # it serves as it was until it is changed
+        if not is_new:  # the earlier version is active until the change is done
             lambda_svc._functions[function]["config"]["State"] = "Active"
         become_ready(function, functions.begin(lambda_svc._func_arn(function), is_new))
 
@@ -935,7 +933,7 @@ def install(name: str, seed: int, app: ModuleType, clock: Callable[[], float] = 
 def under(
     app: ModuleType, elements: Iterable[Element], regions: BadRegions, cuts: Cuts
 ) -> Callable[..., Any]:
-    """The emulator's answer to a request, with what ``elements`` do to it."""
+    """Return the emulator's dispatcher with the delays and faults of ``elements``."""
     from ministack.core import iam_evaluator, router
 
     answered: Callable[..., Any] = app._dispatch_service_request
@@ -945,7 +943,7 @@ def under(
     ) -> Answer:
         key = router.extract_access_key_id(headers, query)
         asked = (method, path, headers, body, query)
-        # Root makes the administrator, and is nobody that the product works as.
+        # Only the creation of the administrator uses root; it has no weather.
         if not key or iam_evaluator.is_root_access_key(key):
             found: Answer = await answered(*asked, request_id)
             return found
@@ -976,7 +974,7 @@ def under(
 
 
 def worded(refusal: Refusal, request: Request, headers: Mapping[str, str], request_id: str) -> Answer:
-    """The refusal in the protocol of the request."""
+    """Return the refusal in the protocol of the request."""
     from ministack.core import iam_actions
 
     status, more, text = iam_actions.access_denied_response(
@@ -996,13 +994,13 @@ def worded(refusal: Refusal, request: Request, headers: Mapping[str, str], reque
 def read(
     app: ModuleType, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
 ) -> Request:
-    """What a request asks, as the emulator itself reads it for its policies."""
+    """Return the request, parsed with the emulator's own functions."""
     from ministack.core import iam_actions, responses, router
 
     parameters = app._routing_params(method, path, headers, body, query)
     service = router.detect_service(method, path, headers, parameters)
     region, account = router.extract_region(headers), responses.get_account_id()
-    if service == "lambda":  # the emulator asks policies about some of its operations by a neighbour's name
+    if service == "lambda":  # for some operations the emulator has only a similar action
         routes = iam_actions._load_botocore_routes(service)
         action = next((each[2] for each in routes if each[0] == method and each[1].match(path)), method)
     else:
@@ -1023,7 +1021,7 @@ def read(
 
 
 def said(headers: Mapping[str, str], body: bytes, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters of a request: of JSON, of a form, or else the whole body under ""."""
+    """Return the parameters of a request from JSON or a form, or else the whole body under ""."""
     if "x-amz-target" in headers or headers.get("content-type", "").startswith("application/json"):
         try:
             found = json.loads(body or b"{}")
