@@ -10,10 +10,11 @@
 - A log group accepts a key only if the key's policy allows the region's CloudWatch Logs for that group (CloudWatch Logs
   User Guide, "Encrypt log data"). An alarm can notify an encrypted topic only if the key's policy allows CloudWatch
   (SNS Developer Guide, "Enable compatibility between event sources from AWS services and encrypted topics").
-- The role of a new or changed function needs rights for network interfaces, dead letters and traces.
-  Source: Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC", "Adding a dead-letter queue", "Visualize Lambda
-  function invocations using AWS X-Ray". The role of a state machine with a log needs rights for log delivery (Step
-  Functions Developer Guide, "Using CloudWatch Logs to log execution history").
+- The role of a new or changed function needs rights for network interfaces, dead letters and traces. Source: Lambda
+  Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC", "Adding a dead-letter queue",
+  "Visualize Lambda function invocations using AWS X-Ray".
+- The role of a state machine with a log needs rights for log delivery (Step Functions Developer Guide, "Using
+  CloudWatch Logs to log execution history").
 - An execution calls functions, reads the items of a map, starts the map's run and writes its results with the state
   machine's role. Source: Step Functions Developer Guide, "IAM policies for using Distributed Map states".
 

@@ -1,1 +1,1 @@
-"""An `aws` provider for the Pulumi engine that works offline, for just the resource types of the program."""
+"""An offline `aws` provider for the Pulumi engine, with the resource types of our program."""

@@ -1,4 +1,4 @@
-"""The bytes of assets and archives, as Lambda and S3 take them."""
+"""The bytes of assets and archives, for Lambda and S3."""
 
 from __future__ import annotations
 
@@ -12,29 +12,36 @@ from typing import Any
 from regionshift.errors import InputError, Refused
 from regionshift.local.provider.wire import Asset
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold: the same content gives the same bytes
+_EPOCH = (
+    1980,
+    1,
+    1,
+    0,
+    0,
+    0,
+)  # the earliest time of the zip format, so that the same content gives the same bytes
 _READABLE = 0o644 << 16
 _ARCHIVES = (".zip", ".jar")
 
 
 class Files:
-    """The files of this machine that may be taken for assets: a release's artifacts, told before each run.
+    """The local files that may be assets: the artifacts of a release, set before each run.
 
-    Whoever reaches the provider could name any file that its user may read.
+    Otherwise a caller of the provider could read any file of its user.
     """
 
     def __init__(self) -> None:
         self._digests: dict[Path, str] = {}
 
     def allow(self, path: Path, digest: str) -> None:
-        """Let ``path`` be taken while the SHA-256 of its content is ``digest``."""
+        """Allow ``path`` while the SHA-256 of its content is ``digest``."""
         self._digests[path.resolve()] = digest
 
     def require(self, value: Any) -> None:
-        """Look at every asset inside ``value``.
+        """Check all assets in ``value``.
 
         Raises:
-            Refused: one names a file that is not allowed, or another content than was.
+            Refused: a file is not allowed, or has another content.
         """
         if isinstance(value, Asset):
             if value.path is not None:
@@ -49,18 +56,16 @@ class Files:
 
     def _require_file(self, path: Path) -> None:
         digest = self._digests.get(path.resolve())
-        # Whether a file that is not allowed is there is nobody's business.
+        # The answer does not show whether a file that is not allowed exists.
         if digest is None or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise Refused(
-                "the local provider takes no file but a release's artifact", error_id="RS-LOCAL-008"
-            )
+            raise Refused("the local provider reads only the artifacts of a release", error_id="RS-LOCAL-008")
 
 
 def content_of(asset: Asset) -> bytes:
-    """The bytes of a file or text; of an archive, a zip.
+    """Return the bytes of a file or text; an archive as a zip.
 
     Raises:
-        InputError: it lies at an address, or its content was not sent.
+        InputError: the asset is a URL, or its content was not sent.
     """
     if asset.text is not None:
         return asset.text.encode()
@@ -68,7 +73,7 @@ def content_of(asset: Asset) -> bytes:
         return _from_path(Path(asset.path), is_archive=asset.is_archive)
     if asset.entries is not None:
         return _zip(dict(_files_of(asset.entries)))
-    raise InputError("the local provider takes assets from files and texts only", error_id="RS-LOCAL-007")
+    raise InputError("the local provider accepts only files and texts as assets", error_id="RS-LOCAL-007")
 
 
 def _from_path(path: Path, *, is_archive: bool) -> bytes:
@@ -77,7 +82,7 @@ def _from_path(path: Path, *, is_archive: bool) -> bytes:
         return _zip({file.relative_to(path).as_posix(): file.read_bytes() for file in files})
     if is_archive and path.suffix not in _ARCHIVES:
         raise InputError(
-            f"{path.name} is no archive", remedy="give a .zip, a .jar or a folder", error_id="RS-LOCAL-007"
+            f"{path.name} is not an archive", remedy="use a .zip, a .jar or a folder", error_id="RS-LOCAL-007"
         )
     return path.read_bytes()
 

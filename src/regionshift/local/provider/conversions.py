@@ -1,4 +1,4 @@
-"""Properties in the shapes of AWS's calls, and back: tags, nested names, attributes that are texts."""
+"""Convert properties to arguments of AWS's calls, and back: tags, nested names, attributes that are texts."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from regionshift.local.provider.wire import Properties
 
 
 def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those arguments of a call that have a value."""
+    """Return the arguments that have a value."""
     return {name: value for name, value in arguments.items() if value is not None}
 
 
 def to_list(tags: Mapping[str, str], *, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
-    """``[{"Key": …, "Value": …}]``, sorted by key; some services use other names than these two."""
+    """Return tags as ``[{"Key": …, "Value": …}]``, sorted by key. Some services use other names."""
     return [{key: name, value: tags[name]} for name in sorted(tags)]
 
 
 def from_list(tags: Iterable[Mapping[str, str]], *, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """The map of such a list."""
+    """Return such a list as a map."""
     return {tag[key]: tag[value] for tag in tags}
 
 
 def to_api(value: Any, exceptions: Mapping[str, str]) -> Any:
-    """Names begin with a capital, but for ``exceptions`` (ours to AWS's). What is None is left out.
+    """Return ``value`` with AWS's names: capitalised, except for ``exceptions`` (ours to AWS's). None is left out.
 
     Raises:
-        ValueError: two names would get one spelling, so that `from_api` could not tell them apart.
+        ValueError: two names would get the same spelling, so that `from_api` could not distinguish them.
     """
     if isinstance(value, Mapping):
         return {
@@ -45,7 +45,7 @@ def _spelled(name: str, exceptions: Mapping[str, str]) -> str:
         return exceptions[name]
     theirs = name[:1].upper() + name[1:]
     if theirs[:1].lower() + theirs[1:] != name or theirs in exceptions.values():
-        raise ValueError(f"{name!r} is no name of ours: {theirs!r} is how another one is spelled")
+        raise ValueError(f"{name!r} is not one of our names: {theirs!r} is the spelling of another one")
     return theirs
 
 
@@ -68,12 +68,12 @@ _READERS: Mapping[FieldType, Callable[[str], Any]] = MappingProxyType(
 
 
 def to_texts(values: Properties, names: Mapping[str, str]) -> dict[str, str]:
-    """AWS's attributes for those of ``names`` (property to attribute) that have a value."""
+    """Return AWS's attributes for the properties in ``names`` (property to attribute) that have a value."""
     return {names[name]: _text(values[name]) for name in names if values.get(name) is not None}
 
 
 def from_texts(texts: Mapping[str, str], names: Mapping[str, str], fields: Mapping[str, Field]) -> Properties:
-    """The properties behind AWS's attributes; an empty text means that there is none."""
+    """Return the properties from AWS's attributes. An empty text means no value."""
     return {
         name: _READERS.get(fields[name].shape, str)(texts[attribute])
         for name, attribute in names.items()

@@ -1,4 +1,4 @@
-"""Diff: what differs between old and new inputs, and whether AWS can change it in place."""
+"""Diff: compare old and new inputs, and find out whether AWS can change them in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from regionshift.local.provider.wire import Properties, Unknown, contains_unknow
 
 
 def same(one: Any, other: Any, of: Field) -> bool:
-    """Whether two values mean the same to AWS. What is not known yet is never the same."""
+    """Whether two values mean the same to AWS. An unknown value is never the same."""
     if contains_unknown(one) or contains_unknown(other):
         return False
     if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -24,13 +24,13 @@ def same(one: Any, other: Any, of: Field) -> bool:
 
 
 def _asked_of_both(value: Mapping[str, Any], other: Mapping[str, Any], of: Field) -> dict[str, Any]:
-    """``value`` without what AWS chose itself, which is what the other side does not name."""
+    """Return ``value`` without the computed fields that the other side does not have."""
     chosen = {name for name, inner in of.items.items() if inner.computed and other.get(name) is None}
     return {name: item for name, item in value.items() if name not in chosen}
 
 
 def normal(value: Any, of: Field) -> Any:
-    """One form for all values that mean the same; None for what means 'not given'."""
+    """Return the same form for all values that mean the same; None for values that mean 'not given'."""
     if value is None:
         value = of.default
     if value is None or value == "":
@@ -81,7 +81,7 @@ _POLICY_LISTS = frozenset({"Action", "NotAction", "Resource", "NotResource"})
 
 
 def _normal_policy(policy: Any) -> Any:
-    """A policy in which single values are lists and lists have one order, as IAM reads them."""
+    """Return a policy with single values as lists, and with sorted lists, because IAM treats them the same."""
     if not isinstance(policy, Mapping):
         return policy
     statements = policy.get("Statement", [])
@@ -116,7 +116,7 @@ _CONTAINERS = (FieldType.LIST, FieldType.MAP, FieldType.OBJECT)
 
 
 class DiffKind(Enum):
-    """What happened to one value."""
+    """The kind of change of one value."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -125,13 +125,13 @@ class DiffKind(Enum):
 
 @dataclass(frozen=True)
 class ResourceDiff:
-    """All that differs.
+    """The differences of a resource.
 
     Args:
         change: the inputs before and after, and the names of those that differ.
-        details: a property path, as the engine writes them, to what happened there.
+        details: the kind of change by property path, in the engine's format.
         replaces: names of inputs that AWS cannot change in place.
-        delete_first: the old one stands in the way of the new one.
+        delete_first: the old resource must be deleted before the new one is created.
     """
 
     change: Update
@@ -141,7 +141,7 @@ class ResourceDiff:
 
 
 def difference(handler: Handler, olds: Properties, news: Properties) -> ResourceDiff:
-    """Compare old inputs with new ones. An input AWS chooses when not given counts only when given."""
+    """Compare old and new inputs. A computed input is compared only when it is given."""
     fields = handler.all_fields()
     names = frozenset(name for name, of in fields.items() if _differs(name, of, olds, news))
     change = Update(olds, news, names)

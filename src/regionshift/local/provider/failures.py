@@ -1,4 +1,4 @@
-"""What an AWS error means to the provider, and how it is told without telling secrets."""
+"""AWS's errors in the provider: which ones are retried, and their messages without secrets."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from regionshift.errors import RegionshiftError, WorkFailed, texts_of, without_t
 from regionshift.local.provider.handler import Handler
 from regionshift.local.provider.wire import Asset, Properties
 
-# What AWS refuses only for now, by code and words: a role or a policy that is not known everywhere yet, a name that
-# is not free yet, a function that is still busy. The ordinary plugin tries the same again for minutes
-# (terraform-provider-aws, ``RetryWhen…`` in internal/service/{ec2,kms,lambda,s3,sfn,sns}).
+# Temporary refusals, by code and message: a role or policy that has not spread yet, a name that is not free yet, a busy
+# function. The ordinary plugin retries them for minutes (terraform-provider-aws, ``RetryWhen…`` in
+# internal/service/{ec2,kms,lambda,s3,sfn,sns}).
 _PASSES: Final = (
     ("AccessDeniedException", "authorized to assume the provided role"),
     ("AccessDeniedException", "not authorized to access the Log Destination"),
@@ -38,7 +38,7 @@ _PASSES: Final = (
 
 
 def passes(error: ClientError) -> bool:
-    """Whether AWS is expected to accept the same call in a while."""
+    """Whether the refusal is temporary."""
     refused = error.response.get("Error", {})
     code, message = refused.get("Code", ""), refused.get("Message", "")
     return any(code == known and words in message for known, words in _PASSES)
@@ -54,12 +54,13 @@ def ask_again(
     caught_exception: Exception | None = None,
     **_: Any,
 ) -> float | None:
-    """How many seconds to wait before the same request of a service that does not serve; None gives up.
+    """Return the seconds to wait before another attempt at a service that is down; None: give up.
 
-    For some two minutes where it answers, as a region may be down for a while, and as often as boto where it does not.
-    boto's quota of retries a client is used up by then: each request of many to a region that is down takes from it,
-    and the next connection that breaks would be the end. The ordinary plugin goes on for longer, and has a quota only
-    where one is set (terraform-provider-aws, ``max_retries``: 25, ``token_bucket_rate_limiter_capacity``).
+    A region can be down for a while. When it answers with errors, attempts continue for about two minutes. When it does
+    not answer, there are as many attempts as boto makes. By then boto's quota of retries for the client can be used up:
+    each request to the region takes from it, and the next broken connection would fail. The ordinary plugin continues
+    for longer, and has no quota by default (terraform-provider-aws, ``max_retries``: 25,
+    ``token_bucket_rate_limiter_capacity``).
     """
     if response is None:
         is_lost = isinstance(caught_exception, ConnectionError | HTTPClientError)
@@ -75,7 +76,7 @@ _VALUE: Final = re.compile(r"value: .*?(?=, type|, valid|$)", re.DOTALL)
 
 
 def message_without_secrets(error: Exception, handler: Handler | None, inputs: Properties) -> str:
-    """One sentence for the engine: AWS's own message, without the value of any secret input."""
+    """Return AWS's message for the engine, without the values of secret inputs."""
     if isinstance(error, ParamValidationError):
         message = _VALUE.sub("value: [not shown]", str(error))
     elif isinstance(error, RegionshiftError):
@@ -88,7 +89,7 @@ def message_without_secrets(error: Exception, handler: Handler | None, inputs: P
 
 
 def _secrets(handler: Handler | None, inputs: Properties) -> set[str]:
-    """Texts of the secret inputs, but for what other inputs show anyway, as the region."""
+    """Return the texts of secret inputs, except those that other inputs show anyway, such as the region."""
     if handler is None:
         return set()
     hidden = {name for name, of in handler.fields.items() if of.secret}
@@ -110,13 +111,13 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 class Taken(WorkFailed):
-    """A name is in use by something that was not made for this resource."""
+    """Another resource has the name."""
 
     error_id = "RS-LOCAL-006"
 
     def __init__(self, name: str, region: str) -> None:
         super().__init__(
-            f"{name} exists already and was not made for this resource",
+            f"{name} exists already and does not belong to this resource",
             where=region,
             remedy="delete it, import it, or choose another name",
         )

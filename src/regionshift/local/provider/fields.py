@@ -1,7 +1,7 @@
-"""What a resource type takes: the inputs, their shapes, and what AWS would refuse.
+"""The inputs of resource types: their types, and the values that AWS would refuse.
 
-The emulator answers ill-typed input with an internal error that boto3 retries for seconds, so input is
-checked against these fields before anything is called.
+For an input of the wrong type, the emulator answers with an internal error that boto3 retries for seconds. So inputs
+are checked by these fields before any call.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from regionshift.local.provider.wire import Asset, Unknown
 
 
 class FieldType(Enum):
-    """What an input looks like."""
+    """The type of an input."""
 
     TEXT = "text"
     INTEGER = "a whole number"
@@ -38,15 +38,15 @@ class Field:
     """One input of a resource type.
 
     Args:
-        shape: what it looks like.
-        default: what AWS takes when it is not given; filled in by Check.
+        shape: its type.
+        default: AWS's default; Check fills it in.
         required: it must be given.
-        replaces: a change makes a new resource, because AWS cannot change it in place.
-        computed: AWS chooses a value when none is given, and that choice is not drift.
-        opaque: AWS does not tell it back; Read keeps what was there.
-        secret: its value must not appear in any message.
-        allowed: the only texts AWS accepts, when they are few.
-        pattern: the whole of a text must match this regular expression.
+        replaces: a change replaces the resource, because AWS cannot change it in place.
+        computed: AWS chooses a value when none is given, which is not drift.
+        opaque: AWS does not return it; Read keeps the earlier value.
+        secret: messages must not contain its value.
+        allowed: the only texts that AWS accepts.
+        pattern: the whole text must match this regular expression.
         minimum, maximum: bounds of a number, inclusive.
         items: the inputs inside an object, or inside each object of a list or set.
     """
@@ -67,14 +67,14 @@ class Field:
 
 @dataclass(frozen=True)
 class InvalidInput:
-    """One input that AWS would refuse. The reason never contains the value."""
+    """An input that AWS would refuse. The reason never contains the value."""
 
     path: str
     reason: str
 
 
 def mistakes(value: Any, of: Field, path: str) -> Iterator[InvalidInput]:
-    """What is wrong with ``value``, before anything is called. What is not known yet is not judged."""
+    """Yield the mistakes in ``value``. Unknown values are not checked."""
     if value is None or isinstance(value, Unknown):
         return
     if not _SHAPE_TESTS[of.shape](value):
@@ -108,7 +108,7 @@ def _mistakes_inside(value: Any, of: Field, path: str) -> Iterator[InvalidInput]
 def object_mistakes(
     values: Mapping[str, Any], fields: Mapping[str, Field], prefix: str = ""
 ) -> Iterator[InvalidInput]:
-    """What is wrong with a whole object: unknown names, missing names, wrong values."""
+    """Yield the mistakes in an object: unknown names, missing names, wrong values."""
     for name in values:
         if name not in fields:
             yield InvalidInput(prefix + name, "is not supported by the local provider")

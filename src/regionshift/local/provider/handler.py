@@ -1,8 +1,8 @@
-"""What a resource type of the local provider has to say and do; everything else is done for all of them.
+"""The base class of resource types in the local provider.
 
-A handler declares its inputs as fields and talks to AWS. Check, names, default tags, Diff, previews, adoption
-of what a killed run left behind, drift on Read and 'gone already' are generic (difference.py,
-lifecycle.py).
+A handler declares its inputs as fields and calls AWS. Generic code does the rest (difference.py, lifecycle.py): Check,
+names, default tags, Diff, previews, adoption of resources from a killed run, drift on Read, and deletion of missing
+resources.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from regionshift.local.provider.fields import Field, FieldType, InvalidInput
 from regionshift.local.provider.wire import Properties
 
 URN_TAG = "regionshift:urn"
-"""The tag that tells which resource of which stack something is; never shown to the engine."""
+"""The tag that identifies the resource and its stack; hidden from the engine."""
 
 REGION = Field(replaces=True)
 TAGS = Field(FieldType.MAP)
@@ -29,7 +29,7 @@ TAGS = Field(FieldType.MAP)
 
 @dataclass(frozen=True)
 class Context:
-    """One call on one resource: who it is, where it lives, and how to reach AWS there."""
+    """One call on one resource: its URN, account, region and clients."""
 
     urn: str
     region: str
@@ -37,32 +37,32 @@ class Context:
     clients: Clients
 
     def client(self, service: str) -> Any:
-        """The boto3 client of ``service`` in the resource's own region."""
+        """Return the boto3 client of ``service`` in the resource's region."""
         return self.clients.named(service, self.region)
 
     @property
     def urn_tag(self) -> str:
-        """The value of the hidden tag. A hash, because a URN has characters that tags may not have."""
+        """The value of the hidden tag: a hash, because a URN has characters that are invalid in tags."""
         return hashlib.sha256(self.urn.encode()).hexdigest()[:40]
 
     def tags(self, inputs: Mapping[str, Any]) -> dict[str, str]:
-        """All tags that the resource must carry: the user's, the provider's defaults and the hidden one."""
+        """Return all tags of the resource: the user's, the provider's defaults and the hidden one."""
         return {**inputs.get("tagsAll", {}), URN_TAG: self.urn_tag}
 
     def find_own(self, token: str, inputs: Properties) -> list[str]:
-        """The ids of what is of the type ``token`` and was made for this resource; of few types more than one."""
-        finder = FINDS.get(token)  # none for what comes with another resource, and is found with it
+        """Return the ids of existing resources of the type ``token`` for this URN. Few types can have several."""
+        finder = FINDS.get(token)  # None for types that are a part of another resource
         look = Look(self.clients, self.account, self.region, inputs, {URN_TAG: self.urn_tag})
         return list(finder(look)) if finder else []
 
     def owns(self, tags: Mapping[str, str]) -> bool:
-        """Whether something with these tags was made for this resource, by this run or one that died."""
+        """Whether the tags belong to this resource, from this run or a killed one."""
         return tags.get(URN_TAG) == self.urn_tag
 
 
 @dataclass(frozen=True)
 class Update:
-    """An update in place: inputs before and after, and the names of those that differ."""
+    """An update in place: the inputs before and after, and the names of those that differ."""
 
     olds: Properties
     news: Properties
@@ -75,10 +75,10 @@ class Update:
 
 @dataclass(frozen=True)
 class TagCalls:
-    """How a service puts tags on a thing and takes them away: its calls, and what they call their arguments.
+    """A service's calls that add and remove tags, and their arguments.
 
     Args:
-        on: the argument that names the thing. form: what the call takes the tags as.
+        on: the argument for the resource. form: converts the tags to the argument.
     """
 
     service: str
@@ -91,24 +91,23 @@ class TagCalls:
 
 
 class Handler(ABC):
-    """One resource type. Stateless: everything comes with the call.
+    """One resource type. Stateless.
 
     Class attributes:
         token: the type, as in ``aws:kms/key:Key``.
-        fields: the inputs the type takes here, without ``region``, ``tags`` and ``tagsAll``. Anything else
-            is refused in Check.
-        outputs: names of what AWS computes, unknown in a preview.
-        volatile: those of the outputs that any update but one of tags may change.
-        name: the input that holds the name, when the type has one; made from the URN when not given.
-        name_prefix: what a generated name must begin with.
-        name_limit: longest name AWS accepts, in characters.
-        unique_by: inputs that, with name and region, AWS allows once. When all of them stay, a replacement
-            deletes the old one first. (Generated names come from the URN, so they stay too.)
-        taggable: it has ``tags``, and carries the hidden tag by which a lost create is adopted.
-        tag_calls: how its tags are changed, where that is a call to put some and one to take some away.
+        fields: the supported inputs, without ``region``, ``tags`` and ``tagsAll``. Check refuses all others.
+        outputs: names of the values that AWS computes, unknown in a preview.
+        volatile: those of the outputs that an update can change, except an update of tags.
+        name: the input with the name, if the type has one; generated from the URN when it is not given.
+        name_prefix: the required prefix of a generated name.
+        name_limit: the longest name that AWS accepts, in characters.
+        unique_by: inputs that, with name and region, must be unique on AWS. When none of them changes, a replacement
+            deletes the old resource first. (Generated names come from the URN, so they do not change.)
+        taggable: it has ``tags``, and the hidden tag by which it is adopted after a killed run.
+        tag_calls: the calls that add and remove its tags.
         regional: it has the ``region`` input of pulumi-aws 7 (IAM has not).
 
-    Calls raise botocore's ``ClientError``; 'not found' in read and delete is understood as gone.
+    Calls raise botocore's ``ClientError``. In read and delete, 'not found' means that the resource was deleted.
     """
 
     token: ClassVar[str]
@@ -124,7 +123,7 @@ class Handler(ABC):
     regional: ClassVar[bool] = True
 
     def all_fields(self) -> Mapping[str, Field]:
-        """``fields`` with those that generic code adds."""
+        """Return ``fields`` and the generic fields."""
         added: dict[str, Field] = {}
         if self.regional:
             added["region"] = REGION
@@ -133,50 +132,50 @@ class Handler(ABC):
         return MappingProxyType({**self.fields, **added})
 
     def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
-        """What AWS would refuse beyond what the fields tell. ``inputs`` may hold values not known yet."""
+        """Yield mistakes that the fields cannot describe. ``inputs`` can have unknown values."""
         yield from ()
 
     def also_replaces(self, change: Update) -> frozenset[str]:
-        """Inputs that ``change`` cannot change in place, beyond the fields that always replace."""
+        """Return more inputs in ``change`` that need a replacement, besides the fields that always do."""
         return frozenset()
 
     def find(self, context: Context, inputs: Properties) -> str | None:
-        """The id of what a lost create left, of whatever is taggable: it carries ``context.urn_tag``."""
+        """Return the id of a resource from a killed run, by ``context.urn_tag``, or None."""
         return next(iter(context.find_own(self.token, inputs)), None) if self.taggable else None
 
     @abstractmethod
     def create(self, context: Context, inputs: Properties) -> str:
-        """Make it with ``context.tags(inputs)``; return its id. An idempotent put for untaggable types.
+        """Create it with ``context.tags(inputs)``; return its id. For untaggable types this must be idempotent.
 
-        Only the call that makes it belongs here; what else it needs belongs in ``finish``.
+        Only the creating call belongs here; all others belong in ``finish``.
         """
 
     def finish(self, context: Context, identity: str, inputs: Properties) -> None:
-        """Idempotent calls that complete it, after create and after every update.
+        """Make the idempotent calls that complete it, after create and after each update.
 
-        When this fails the resource counts as made but unfinished, and the next up goes on from here.
+        When this fails, the resource counts as created but unfinished, and the next up continues here.
         """
 
     @abstractmethod
     def read(self, context: Context, identity: str) -> Properties | None:
-        """All live properties, inputs and outputs, in the shapes of the fields; None when gone.
+        """Return all live inputs and outputs, in the types of the fields; None when it was deleted.
 
-        ``tags`` are returned as they are; opaque inputs are left out.
+        ``tags`` have all tags. Opaque inputs are left out.
         """
 
     def update(self, context: Context, identity: str, change: Update) -> None:
-        """Change in place what ``change`` names, tags and what ``finish`` does apart."""
+        """Change the inputs in ``change`` in place, except tags and the work of ``finish``."""
 
     @abstractmethod
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
-        """Remove it. ``properties`` are the last known ones, opaque inputs included."""
+        """Delete it. ``properties``: the last known ones, with opaque inputs."""
 
     def tagged(self, context: Context, identity: str) -> str:
-        """What the calls of ``tag_calls`` know it by."""
+        """Return its name or ARN for the calls of ``tag_calls``."""
         return identity
 
     def tag(self, context: Context, identity: str, tags: dict[str, str]) -> None:
-        """Put these tags, which are all that it shall have, hidden one included."""
+        """Set these tags: all tags of the resource, with the hidden one."""
         if self.tag_calls is None:
             raise NotImplementedError(self.token)
         put = getattr(context.client(self.tag_calls.service), self.tag_calls.put)
@@ -184,7 +183,7 @@ class Handler(ABC):
         put(**thing, **{self.tag_calls.tags: self.tag_calls.form(tags)})
 
     def untag(self, context: Context, identity: str, names: list[str]) -> None:
-        """Take these tags away; called before ``tag``. Not needed where ``tag`` replaces the whole set."""
+        """Remove these tags; called before ``tag``. Not needed where ``tag`` replaces all tags."""
         if self.tag_calls is not None:
             take = getattr(context.client(self.tag_calls.service), self.tag_calls.take)
             take(**{self.tag_calls.on: self.tagged(context, identity), self.tag_calls.keys: names})

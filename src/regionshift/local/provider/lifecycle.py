@@ -1,4 +1,4 @@
-"""Check, create, read, update and delete, the same way for every type: names, adoption, drift, half-made, gone."""
+"""Generic Check, Create, Read, Update and Delete for all resource types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from regionshift.local.provider.wire import UNKNOWN, Properties, Unknown
 from regionshift.waiting import settling
 
 DEFAULTS: Final = "__defaults"
-"""The hidden input that lists which inputs Check filled in, as the ordinary plugin does it."""
+"""The hidden input with the names of inputs that Check filled in, as in the ordinary plugin."""
 
 _HASH_LENGTH: Final = 7
 
@@ -28,7 +28,7 @@ _HASH_LENGTH: Final = 7
 def checked(
     handler: Handler, urn: str, news: Properties, olds: Properties, configuration: ProviderConfiguration
 ) -> tuple[Properties, list[InvalidInput]]:
-    """Complete inputs and what AWS would refuse in them. ``olds`` is empty on create and on replace."""
+    """Return the complete inputs, and their mistakes. ``olds`` is empty on create and on replace."""
     given = {name: value for name, value in news.items() if value is not None and name != DEFAULTS}
     given.pop("tagsAll", None)
     filled = {name: value for name, value in _defaults(handler, urn, olds).items() if name not in given}
@@ -38,7 +38,7 @@ def checked(
     if handler.taggable:
         inputs["tagsAll"] = _all_tags(inputs.get("tags"), configuration.default_tags)
     found = list(object_mistakes(inputs, handler.all_fields()))
-    if not found:  # what a handler looks at has its shape by now
+    if not found:  # a handler needs inputs of the right types
         found = list(handler.mistakes(inputs))
     return {**inputs, DEFAULTS: sorted(filled)}, found
 
@@ -51,9 +51,9 @@ def _defaults(handler: Handler, urn: str, olds: Properties) -> Properties:
 
 
 def _generated_name(handler: Handler, urn: str, olds: Properties) -> str:
-    """A name made from the URN: the same in every run, so that what a killed run made is found again."""
+    """Return a name from the URN. It is the same in each run, so that resources of a killed run are found again."""
     if handler.name in olds.get(DEFAULTS, ()) and handler.name in olds:
-        return str(olds[handler.name])  # an alias changed the URN; the resource keeps its name
+        return str(olds[handler.name])  # the name stays when an alias changes the URN
     ending = "-" + hashlib.sha256(urn.encode()).hexdigest()[:_HASH_LENGTH]
     head = handler.name_prefix + urn.rsplit("::", 1)[-1]
     return head[: handler.name_limit - len(ending)] + ending
@@ -70,16 +70,16 @@ _Done = TypeVar("_Done")
 
 
 def _patiently(call: Callable[[], _Done], passing: Callable[[ClientError], bool] = passes) -> _Done:
-    """What ``call`` returns, asked again while AWS refuses it only for now, as the ordinary plugin does.
+    """Make a call, and retry temporary refusals, as the ordinary plugin does.
 
     Raises:
-        ClientError: what else AWS refused, or what it went on refusing.
+        ClientError: AWS refused permanently, or still refuses.
     """
     return settling("aws").past(call, lambda error: isinstance(error, ClientError) and passing(error))
 
 
 def _passes_of_new(error: ClientError) -> bool:
-    """The same for what was just made, which AWS may not find everywhere yet."""
+    """Whether the refusal is temporary for a new resource, which AWS may not find yet."""
     return passes(error) or is_gone(error)
 
 
@@ -98,7 +98,7 @@ class InitializationFailed(Exception):
 
 @dataclass(frozen=True)
 class Resource:
-    """One live resource as the engine keeps it."""
+    """One live resource: its id and properties for the engine."""
 
     identity: str
     inputs: Properties
@@ -106,14 +106,13 @@ class Resource:
 
 
 def create(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> Resource:
-    """Make it, or take over what a killed run made.
+    """Create the resource, or adopt the one from a killed run.
 
     Args:
-        known: ids that the engine's state already holds for this URN. They are about to be replaced, so
-            they are not adopted.
+        known: ids in the engine's state for this URN. They will be replaced, so they are not adopted.
 
     Raises:
-        InitializationFailed: it was made, but not all of it.
+        InitializationFailed: it was created, but is unfinished.
     """
     identity = _adopt(handler, context, inputs, known) or _make(handler, context, inputs, known)
     try:
@@ -125,7 +124,7 @@ def create(handler: Handler, context: Context, inputs: Properties, known: Collec
 
 
 def _make(handler: Handler, context: Context, inputs: Properties, known: Collection[str]) -> str:
-    """Create it. When the answer is lost, look whether AWS made it, so that it is not left behind."""
+    """Create it. When the answer is lost, look whether AWS created it."""
     try:
         return _patiently(lambda: handler.create(context, inputs))
     except (BotoCoreError, ClientError) as error:
@@ -151,7 +150,7 @@ def _adopt(handler: Handler, context: Context, inputs: Properties, known: Collec
 
 
 def update(handler: Handler, context: Context, identity: str, olds: Properties, news: Properties) -> Resource:
-    """Change in place what differs, and finish what an earlier run left half-made."""
+    """Change the inputs that differ, and finish an unfinished resource."""
     _apply(handler, context, identity, difference(handler, olds, news).change)
     _patiently(lambda: handler.finish(context, identity, news))
     return _current(handler, context, identity, news, _live(handler, context, identity))
@@ -168,7 +167,7 @@ def _apply(handler: Handler, context: Context, identity: str, change: Update) ->
 
 
 def delete(handler: Handler, context: Context, identity: str, properties: Properties) -> None:
-    """Remove it; gone already is success."""
+    """Delete it. A missing resource is a success."""
     try:
         _patiently(lambda: handler.delete(context, identity, properties))
     except ClientError as error:
@@ -185,7 +184,7 @@ def read(
     *,
     default_tags: Mapping[str, str],
 ) -> Resource | None:
-    """What is there now, in the terms of ``inputs``, which are empty on import; None when it is gone."""
+    """Return the live resource; None when it was deleted. ``inputs``: those of the state, empty on import."""
     live = _live(handler, context, identity)
     if live is None:
         return None
@@ -199,7 +198,7 @@ def _current(
 ) -> Resource:
     if live is None:
         raise WorkFailed(
-            f"{identity} vanished while it was worked on", where=context.region, error_id="RS-LOCAL-006"
+            f"{identity} was deleted while it was changed", where=context.region, error_id="RS-LOCAL-006"
         )
     return Resource(identity, inputs, _properties_of(handler, inputs, live))
 
@@ -214,7 +213,7 @@ def _live(handler: Handler, context: Context, identity: str) -> Properties | Non
 
 
 def _properties_of(handler: Handler, inputs: Properties, live: Properties) -> Properties:
-    """Inputs and outputs together; a value that means the same keeps the program's spelling."""
+    """Return inputs and outputs. A value with the same meaning keeps the program's spelling."""
     fields = handler.all_fields()
     merged = _without_hidden(inputs)
     for name, value in live.items():
@@ -235,7 +234,7 @@ def _visible(tags: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _inputs_of(handler: Handler, context: Context, live: Properties, inputs: Properties) -> Properties:
-    """``inputs`` with what is live where the two differ: what the next Diff will see as drift."""
+    """Return ``inputs`` with the live values where they differ; the next Diff sees these as drift."""
     current: Properties = {DEFAULTS: inputs[DEFAULTS]} if DEFAULTS in inputs else {}
     for name, of in handler.fields.items():
         value = _input_of(name, of, live, inputs)
@@ -253,7 +252,7 @@ def _input_of(name: str, of: Field, live: Properties, inputs: Properties) -> Any
     if of.opaque or same(given, value, of):
         return given
     if given is None and of.computed and DEFAULTS in inputs:
-        return None  # AWS chose it, nobody asked for it
+        return None  # AWS chose it
     return value
 
 
@@ -267,7 +266,7 @@ def _tag_inputs(live: Properties, inputs: Properties) -> Properties:
 
 
 def previewed_create(handler: Handler, inputs: Properties) -> Properties:
-    """What Create would return, as far as it can be known."""
+    """Return the result of Create, with unknown values."""
     computed = {name for name, of in handler.fields.items() if of.computed} | set(handler.outputs)
     unknown = {name: UNKNOWN for name in computed if inputs.get(name) is None}
     return {**unknown, **_without_hidden(inputs)}
@@ -276,7 +275,7 @@ def previewed_create(handler: Handler, inputs: Properties) -> Properties:
 def previewed_update(
     handler: Handler, properties: Properties, olds: Properties, news: Properties
 ) -> Properties:
-    """What Update would return, as far as it can be known."""
+    """Return the result of Update, with unknown values."""
     changed = difference(handler, olds, news).change.names - _TAGS
     unknown = dict.fromkeys(handler.volatile, UNKNOWN) if changed else {}
     removed = set(olds) - set(news)

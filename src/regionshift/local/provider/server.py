@@ -1,8 +1,8 @@
-"""The local `aws` provider: the protocol (``pulumi/provider.proto``) over the handlers, served inside this process.
+"""The local `aws` provider: the protocol (``pulumi/provider.proto``) for the handlers, served in this process.
 
-What the engine sends and expects in each call was measured with Pulumi 3.200: Diff compares ``news`` with
-``old_inputs``; Create, Read and Delete do not name the provider instance; in a preview Create and Update
-return what is known and mark the rest unknown; an empty id from Read means gone.
+The engine's use of the protocol was measured with Pulumi 3.200. Diff compares ``news`` with ``old_inputs``. Create,
+Read and Delete do not name the provider instance. In a preview, Create and Update return known values and mark the others
+unknown. An empty id from Read means that the resource was deleted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from regionshift.local.provider.session import ProviderSession, configuration_of
 from regionshift.local.provider.wire import Properties, decode, encode
 from regionshift.peers import own_server
 
-_GLOBAL_REGION = "us-east-1"  # where IAM is signed for; IAM User Guide, "IAM endpoints"
+_GLOBAL_REGION = "us-east-1"  # IAM's region for signatures (IAM User Guide, "IAM endpoints")
 _PLAIN_KINDS = {
     DiffKind.ADDED: provider_pb2.PropertyDiff.ADD,
     DiffKind.REMOVED: provider_pb2.PropertyDiff.DELETE,
@@ -48,7 +48,7 @@ _Call = TypeVar("_Call", bound=Callable[..., Any])
 
 
 def _telling(call: _Call) -> _Call:
-    """Tell a failure of ``call`` as AWS put it, without secrets, instead of as a Python traceback."""
+    """Wrap a call: report its failure with AWS's message, without secrets and without a traceback."""
 
     @wraps(call)
     def guarded(self: AwsServicer, request: Any, context: grpc.ServicerContext) -> Any:
@@ -56,7 +56,7 @@ def _telling(call: _Call) -> _Call:
             return call(self, request, context)
         except lifecycle.InitializationFailed as unfinished:
             self.tell_unfinished(unfinished, request, context)
-        except Exception as error:  # noqa: BLE001 -- the boundary: gRPC would print values with it
+        except Exception as error:  # noqa: BLE001 -- gRPC would print values with the traceback
             handler = self.handlers.get(_type_of(request.urn)) if hasattr(request, "urn") else None
             context.abort(grpc.StatusCode.UNKNOWN, message_without_secrets(error, handler, _sent(request)))
 
@@ -64,7 +64,7 @@ def _telling(call: _Call) -> _Call:
 
 
 class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
-    """Serves every provider instance of one engine run."""
+    """Serves all provider instances of one engine run."""
 
     def __init__(self, handlers: Mapping[str, Handler], clients: Clients, account: str, files: Files) -> None:
         self.handlers = handlers
@@ -115,7 +115,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
         configuration = self._session.configuration(context.peer())
         olds, news = decode(request.olds), decode(request.news)
         inputs, mistakes = lifecycle.checked(handler, request.urn, news, olds, configuration)
-        # The path is in the sentence: named as the property, the engine would print its value, secret or not.
+        # With the path as `property`, the engine would print its value, even of a secret. So it is in the reason.
         failures = [provider_pb2.CheckFailure(reason=f"{wrong.path} {wrong.reason}") for wrong in mistakes]
         return provider_pb2.CheckResponse(inputs=encode(inputs), failures=failures)
 
@@ -171,7 +171,7 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def tell_unfinished(self, unfinished: lifecycle.InitializationFailed, request: Any, context: Any) -> None:
-        """The engine keeps the resource, marked, and the next up goes on from it."""
+        """Return the unfinished resource. The engine keeps it, and the next up continues with it."""
         self._session.remember(request.urn, unfinished.identity)
         reason = message_without_secrets(unfinished.cause, self._handler(request.urn), _sent(request))
         packed = any_pb2.Any()
@@ -200,12 +200,12 @@ class AwsServicer(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _type_of(urn: str) -> str:
-    """The type of ``urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>``."""
+    """Return the type in ``urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>``."""
     return urn.split("::")[2].rsplit("$", 1)[-1] if urn.count("::") >= 2 else ""
 
 
 def _sent(request: Any) -> Properties:
-    """All properties a request carries, where secrets are looked for."""
+    """Return all properties in a request, in which secrets are searched."""
     sent: Properties = {}
     for name in ("olds", "old_inputs", "inputs", "properties", "news"):
         if hasattr(request, name):
@@ -230,7 +230,7 @@ def _diff_response(found: ResourceDiff) -> Any:
     )
 
 
-_THREADS = 32  # a call waits for the emulator most of its time; the engine asks for some 16 at once
+_THREADS = 32  # calls mostly wait for the emulator; the engine makes about 16 at once
 _UNLIMITED = -1
 _SECONDS_TO_FINISH = 5.0
 
@@ -239,12 +239,12 @@ _SECONDS_TO_FINISH = 5.0
 def serve(
     cloud: LocalCloud, handlers: Mapping[str, Handler] = BY_TOKEN, files: Files | None = None
 ) -> Iterator[int]:
-    """Serve the provider on a free loopback port; the engine finds it by ``PULUMI_DEBUG_PROVIDERS=aws:PORT``.
+    """Serve the provider on a free loopback port, for ``PULUMI_DEBUG_PROVIDERS=aws:PORT``.
 
-    Only this user's processes are answered, and only ``files`` are read; without any, none.
+    It answers only processes of this user, and reads only ``files``; None: no files.
 
     Raises:
-        Refused: the endpoint is not this machine.
+        Refused: the endpoint is not on this machine.
     """
     require_loopback(cloud.endpoint)
     clients = Clients(

@@ -1,4 +1,4 @@
-"""What the provider remembers while it serves one engine run, and what its instances may be configured with."""
+"""The provider's memory during one engine run, and the configuration of its instances."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from regionshift.local.provider.wire import Properties, Unknown
 
 @dataclass(frozen=True)
 class ProviderConfiguration:
-    """What one instance of the provider was configured with."""
+    """The configuration of one provider instance."""
 
     region: str
     default_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class ProviderSession:
-    """Configurations of the provider's instances, and the ids that the engine's state already holds.
+    """The configurations of the provider's instances, and the ids in the engine's state.
 
-    Every instance has a connection of its own, which is all that tells them apart: requests do not name it.
+    Requests do not name their instance, but each instance has its own connection.
     """
 
     def __init__(self) -> None:
@@ -34,12 +34,12 @@ class ProviderSession:
         self._lock = threading.Lock()
 
     def configure(self, peer: str, configuration: ProviderConfiguration) -> None:
-        """Remember what the instance behind ``peer`` is configured with."""
+        """Store the configuration of the instance with the connection ``peer``."""
         with self._lock:
             self._configurations[peer] = configuration
 
     def configuration(self, peer: str) -> ProviderConfiguration:
-        """What the instance behind ``peer`` is configured with.
+        """Return the configuration of the instance with the connection ``peer``.
 
         Raises:
             InputError: it was never configured.
@@ -55,23 +55,23 @@ class ProviderSession:
         return found
 
     def region(self, peer: str, properties: Mapping[str, Any]) -> str:
-        """The region of a resource: its own input, which outlives a connection, else its provider's."""
+        """Return the region of a resource: its input, or else its provider's region."""
         own = properties.get("region")
         return own if isinstance(own, str) else self.configuration(peer).region
 
     def remember(self, urn: str, identity: str) -> None:
-        """The engine's state holds ``identity`` for ``urn``."""
+        """Note that the engine's state has ``identity`` for ``urn``."""
         with self._lock:
             self._known[urn].add(identity)
 
     def known(self, urn: str) -> frozenset[str]:
-        """The ids that the engine's state holds for ``urn``, as far as this run has told."""
+        """Return the ids in the engine's state for ``urn`` that this run has named."""
         with self._lock:
             return frozenset(self._known.get(urn, ()))
 
 
 def configuration_of(arguments: Properties) -> ProviderConfiguration:
-    """The provider's own arguments; structured ones arrive as JSON.
+    """Return the configuration from the provider's arguments. Structured ones are JSON.
 
     Raises:
         InputError: there is no region.
@@ -81,7 +81,7 @@ def configuration_of(arguments: Properties) -> ProviderConfiguration:
         raise InputError(
             "the aws provider has no region",
             where="provider arguments",
-            remedy="give every provider a region",
+            remedy="set the region of each provider",
             error_id="RS-LOCAL-007",
         )
     default_tags = structured(arguments.get("defaultTags")) or {}
@@ -90,17 +90,17 @@ def configuration_of(arguments: Properties) -> ProviderConfiguration:
 
 
 def structured(value: Any) -> Any:
-    """A structured argument, whether it arrives as JSON or as what it is."""
+    """Return a structured argument, which may be JSON."""
     if isinstance(value, Unknown):
         return None
     return json.loads(value) if isinstance(value, str) and value else value
 
 
 def refuse_elsewhere(arguments: Properties) -> None:
-    """Refuse provider arguments that name an endpoint which is not this machine.
+    """Check that all endpoints in the provider's arguments are on this machine.
 
     Raises:
-        Refused: naming the service.
+        Refused: one is not; names the service.
     """
     for endpoints in structured(arguments.get("endpoints")) or []:
         for endpoint in endpoints.values():

@@ -1,6 +1,6 @@
-"""Property values as they travel between the engine and a provider, and as plain Python values.
+"""Convert property values between the engine's messages and plain Python values.
 
-The special forms (secrets, assets, archives, values not known yet) are those of the Pulumi SDK
+The special forms (secrets, assets, archives, unknown values) are those of the Pulumi SDK
 (``pulumi.runtime.rpc``; ``sdk/go/common/resource/properties.go``).
 """
 
@@ -14,13 +14,13 @@ from google.protobuf import struct_pb2
 from pulumi.runtime import rpc
 
 Properties = dict[str, Any]
-"""The properties of one resource: camel-case names to plain values, ``Asset`` and ``UNKNOWN``."""
+"""The properties of a resource: plain values, ``Asset`` and ``UNKNOWN``, by camel-case name."""
 
 _SIGNATURE: Final = rpc._special_sig_key
 _UNKNOWN_TEXTS: Final = frozenset(
     {
         rpc.UNKNOWN,
-        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # a truth value
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",  # a boolean
         "3eeb2bf0-c639-47a8-9e75-3b44932eb421",  # a number
         "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",  # a list
         "030794c1-ac77-496b-92df-f27374a8bd58",  # an asset
@@ -31,7 +31,7 @@ _UNKNOWN_TEXTS: Final = frozenset(
 
 
 class Unknown:
-    """A value that only the running change will tell; equal to nothing, itself neither."""
+    """A value that is known only after the change. It equals nothing, not even itself."""
 
     def __eq__(self, other: object) -> bool:
         return False
@@ -48,7 +48,7 @@ UNKNOWN: Final = Unknown()
 
 @dataclass(frozen=True)
 class Asset:
-    """A file, a text or an archive of them. Old values carry no content, only the hash."""
+    """A file, a text or an archive. Old values have only the hash, not the content."""
 
     signature: str
     digest: str
@@ -63,7 +63,7 @@ class Asset:
 
 
 def decode(properties: struct_pb2.Struct) -> Properties:
-    """Plain values of a message. A secret is its value: the engine marks outputs of the same name again."""
+    """Return the plain values of a message. A secret becomes its value: the engine marks its outputs again."""
     return {name: _decode_value(value) for name, value in properties.fields.items()}
 
 
@@ -106,7 +106,7 @@ def _decode_asset(signature: str, parts: Properties) -> Asset:
 
 
 def encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
-    """The message of plain values; what is None is left out."""
+    """Return the message of plain values, without None."""
     struct = struct_pb2.Struct()
     struct.update({name: _encode_value(value) for name, value in properties.items() if value is not None})
     return struct
@@ -133,7 +133,7 @@ def _encode_asset(asset: Asset) -> Any:
 
 
 def contains_unknown(value: Any) -> bool:
-    """Whether anything inside is not known yet."""
+    """Whether a value has an unknown value in it."""
     if isinstance(value, Unknown):
         return True
     if isinstance(value, Asset):

@@ -1,4 +1,4 @@
-"""Every resource type the local provider knows, by its token."""
+"""The resource types of the local provider, by token."""
 
 from __future__ import annotations
 

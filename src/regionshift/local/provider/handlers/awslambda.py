@@ -57,7 +57,7 @@ _SETTINGS: Final[Mapping[str, Field]] = {
     ),
 }
 
-# What takes a setting away again; leaving it out would keep what is there.
+# The arguments that remove a setting. A missing argument would keep it.
 _CLEARED: Final[Mapping[str, Any]] = {
     "description": "",
     "kmsKeyArn": "",
@@ -69,18 +69,18 @@ _CLEARED: Final[Mapping[str, Any]] = {
 
 
 def _settings_to_api(inputs: Properties, *, clearing: bool = False) -> dict[str, Any]:
-    """Arguments of CreateFunction, or with ``clearing`` those of UpdateFunctionConfiguration."""
+    """Return arguments of CreateFunction, or with ``clearing`` of UpdateFunctionConfiguration."""
     wanted = {**(_CLEARED if clearing else {}), **given({name: inputs.get(name) for name in _SETTINGS})}
     environment = wanted.pop("environment", None)
     arguments = dict(to_api(wanted, _SPELLINGS))
     if environment is not None:
-        # Names of variables are not ours to spell.
+        # Names of variables are not converted.
         arguments["Environment"] = {"Variables": dict(environment.get("variables") or {})}
     return arguments
 
 
 def _settings_from_api(live: Mapping[str, Any]) -> Properties:
-    """The inputs that GetFunction's configuration stands for; what is empty is left out."""
+    """Return the inputs from GetFunction's configuration, without empty ones."""
     names = {_SPELLINGS.get(name, name[:1].upper() + name[1:]): name for name in _SETTINGS}
     found = {ours: from_api(live[theirs], _SPELLINGS) for theirs, ours in names.items() if theirs in live}
     found["environment"] = _environment(live)
@@ -109,7 +109,7 @@ _UNRESERVED = -1
 
 
 class FunctionHandler(Handler):
-    """Only the name and the kind of package replace; code, architecture and settings change in place."""
+    """A function. Only a new name or package type replaces it."""
 
     token = "aws:lambda/function:Function"
     name = "name"
@@ -238,7 +238,7 @@ def _code(inputs: Properties) -> dict[str, Any]:
 
 
 def _settled(client: Any, name: str) -> None:
-    """Lambda refuses a second change while the first is in progress (ResourceConflictException)."""
+    """Wait for a change to end: Lambda refuses another one meanwhile (ResourceConflictException)."""
     client.get_waiter("function_updated_v2").wait(FunctionName=name)
 
 
@@ -256,7 +256,7 @@ def _latest_version(client: Any, name: str) -> str:
 
 
 def _invoke_arn(region: str, arn: str) -> str:
-    """API Gateway's name for it; Lambda Developer Guide, "Invoking a Lambda function using API Gateway"."""
+    """Return the ARN for API Gateway (Lambda Developer Guide, "Invoking a Lambda function using API Gateway")."""
     return f"arn:aws:apigateway:{region}:lambda:path/2015-03-31/functions/{arn}/invocations"
 
 

@@ -25,7 +25,7 @@ _STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 _MISSING = ("breaching", "notBreaching", "ignore", "missing")
 _SHORT_PERIODS = (10, 20, 30)  # seconds; else a multiple of 60 (CloudWatch API Reference, PutMetricAlarm)
 
-# Properties that PutMetricAlarm takes and DescribeAlarms tells as they are.
+# Properties with the same name in PutMetricAlarm and DescribeAlarms.
 _PLAIN = {
     "comparisonOperator": "ComparisonOperator",
     "evaluationPeriods": "EvaluationPeriods",
@@ -48,9 +48,9 @@ _PLAIN = {
 
 
 class MetricAlarmHandler(Handler):
-    """An alarm on one metric. Everything but the name changes in place.
+    """An alarm on one metric. Only a new name replaces it.
 
-    Alarms on expressions are refused: the emulator drops the queries without a word.
+    Alarms on expressions are refused, because the emulator silently drops the queries.
     """
 
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -68,7 +68,7 @@ class MetricAlarmHandler(Handler):
         "alarmDescription": Field(pattern=r"(?s).{0,1024}"),
         "datapointsToAlarm": Field(FieldType.INTEGER, minimum=1),
         "dimensions": Field(FieldType.MAP),
-        # CloudWatch tells it back, the emulator does not.
+        # CloudWatch returns it, the emulator does not.
         "evaluateLowSampleCountPercentiles": Field(
             computed=True, opaque=True, allowed=("evaluate", "ignore")
         ),
@@ -93,7 +93,7 @@ class MetricAlarmHandler(Handler):
     def create(self, context: Context, inputs: Properties) -> str:
         cloudwatch = context.client("cloudwatch")
         if _alarm(cloudwatch, inputs["name"]) is not None:
-            raise Taken(f"the alarm {inputs['name']}", context.region)  # putting it would overwrite it
+            raise Taken(f"the alarm {inputs['name']}", context.region)  # PutMetricAlarm would overwrite it
         cloudwatch.put_metric_alarm(**_arguments(inputs), Tags=to_list(context.tags(inputs)))
         return str(inputs["name"])
 
@@ -104,7 +104,7 @@ class MetricAlarmHandler(Handler):
             return None
         told = {name: alarm.get(key) for name, key in _PLAIN.items()}
         if told["extendedStatistic"]:
-            told["statistic"] = None  # CloudWatch leaves it out, the emulator says Average
+            told["statistic"] = None  # CloudWatch leaves it out, the emulator returns Average
         return {
             **told,
             "arn": alarm["AlarmArn"],

@@ -1,4 +1,4 @@
-"""EC2's networks: VPCs and what stands in them."""
+"""EC2's networks: VPCs and their parts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
 
 Described = Mapping[str, Any]
-"""One thing as EC2 describes it."""
+"""One resource in EC2's answer."""
 
 
 class Ec2Handler(Handler):
-    """A thing of EC2 with an id of its own.
+    """A resource of EC2 with an id.
 
     Class attributes:
-        kind: its name in tag specifications.
+        kind: its type in tag specifications.
         call: the call that describes it.
-        answer: where the answer lists the things.
-        id_key: where a described thing keeps its id; with an ``s`` the argument that asks for ids.
+        answer: the field of the answer with the resources.
+        id_key: the field with the id; with an ``s``, the argument for ids.
     """
 
     taggable = True
@@ -35,10 +35,10 @@ class Ec2Handler(Handler):
 
     @abstractmethod
     def properties(self, context: Context, described: Described) -> Properties | None:
-        """Inputs and outputs of one described thing, tags apart; None when it counts as gone."""
+        """Return inputs and outputs of one described resource, without tags; None when it counts as deleted."""
 
     def describe(self, context: Context, **query: Any) -> Iterator[Described]:
-        """All things that answer to ``query``."""
+        """Yield all resources that match ``query``."""
         for page in context.client("ec2").get_paginator(self.call).paginate(**query):
             yield from page[self.answer]
 
@@ -48,9 +48,9 @@ class Ec2Handler(Handler):
         return owned[0] if len(owned) == 1 else next(alike, owned[0] if owned else None)
 
     def _could_become(self, context: Context, identity: str, inputs: Properties) -> bool:
-        """Whether it differs from ``inputs`` only in what can change in place.
+        """Whether it differs from ``inputs`` only in fields that can change in place.
 
-        While a resource is replaced two carry its tag, and only the new one may be taken over.
+        During a replacement two resources have the tag, and only the new one may be adopted.
         """
         live = self.read(context, identity)
         return live is not None and all(
@@ -71,16 +71,16 @@ class Ec2Handler(Handler):
         context.client("ec2").delete_tags(Resources=[identity], Tags=[{"Key": name} for name in names])
 
     def tag_specifications(self, context: Context, inputs: Properties) -> list[dict[str, Any]]:
-        """The argument that tags it in the call that makes it."""
+        """Return the argument with the tags for the creating call."""
         return [{"ResourceType": self.kind, "Tags": to_list(context.tags(inputs))}]
 
     def arn(self, context: Context, identity: str) -> str:
-        """Its ARN (Service Authorization Reference, "Resource types defined by Amazon EC2")."""
+        """Return its ARN (Service Authorization Reference, "Resource types defined by Amazon EC2")."""
         return f"arn:aws:ec2:{context.region}:{context.account}:{self.kind}/{identity}"
 
 
 def tags_of(described: Described) -> dict[str, str]:
-    """Its tags as a map."""
+    """Return its tags as a map."""
     return from_list(described.get("Tags", []))
 
 
@@ -91,7 +91,7 @@ _ATTRIBUTES = {
 
 
 class VpcHandler(Ec2Handler):
-    """Its range and tenancy stay for life; the DNS attributes change in place."""
+    """A VPC. A new CIDR block or tenancy replaces it; DNS attributes change in place."""
 
     token = "aws:ec2/vpc:Vpc"
     kind, call, answer, id_key = "vpc", "describe_vpcs", "Vpcs", "VpcId"
@@ -121,7 +121,7 @@ class VpcHandler(Ec2Handler):
 
     def finish(self, context: Context, identity: str, inputs: Properties) -> None:
         ec2 = context.client("ec2")
-        for name, attribute in _ATTRIBUTES.items():  # one a call, DNS support first: EC2 wants it so
+        for name, attribute in _ATTRIBUTES.items():  # EC2 accepts one in each call, DNS support first
             ec2.modify_vpc_attribute(VpcId=identity, **{attribute: {"Value": inputs[name]}})
 
     def properties(self, context: Context, described: Described) -> Properties | None:
@@ -165,7 +165,7 @@ def _first(listed: list[Described], key: str) -> str | None:
 
 
 class SubnetHandler(Ec2Handler):
-    """Where it lies stays for life; what it gives to its interfaces changes in place."""
+    """A subnet. A new place or CIDR block replaces it; settings of its interfaces change in place."""
 
     token = "aws:ec2/subnet:Subnet"
     kind, call, answer, id_key = "subnet", "describe_subnets", "Subnets", "SubnetId"
@@ -208,7 +208,7 @@ class SubnetHandler(Ec2Handler):
 
 
 class RouteTableHandler(Ec2Handler):
-    """A table with the local route; what else leads out of it is a resource of its own."""
+    """A route table with the local route. Other routes are resources of their own."""
 
     token = "aws:ec2/routeTable:RouteTable"
     kind, call, answer, id_key = "route-table", "describe_route_tables", "RouteTables", "RouteTableId"
@@ -233,10 +233,10 @@ class RouteTableHandler(Ec2Handler):
 
 
 class RouteTableAssociationHandler(Handler):
-    """The table that a subnet uses. Another table is set in place.
+    """The route table of a subnet. Another table is set in place.
 
-    Its id here is the subnet's: a subnet has one association, and EC2 gives it a new id with every table,
-    while the engine's ids never change.
+    Its id here is the subnet's: a subnet has one association, which gets a new id with each table, but ids in the
+    engine cannot change.
     """
 
     token = "aws:ec2/routeTableAssociation:RouteTableAssociation"
@@ -275,12 +275,12 @@ class RouteTableAssociationHandler(Handler):
 
 
 def _subnet(identity: str) -> str:
-    """The subnet; an import names the table after it, as the ordinary plugin wants it."""
+    """Return the subnet. The id of an import also has the table, as in the ordinary plugin."""
     return identity.partition("/")[0]
 
 
 def _used_by(ec2: Any, subnet: str) -> Described | None:
-    """The association of ``subnet``; None while it uses the main table."""
+    """Return the association of ``subnet``; None when it uses the main table."""
     tables = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet]}])
     for table in tables["RouteTables"]:
         for association in table["Associations"]:
@@ -298,10 +298,9 @@ _MEMBERS = {
 
 
 class VpcEndpointHandler(Ec2Handler):
-    """Where it leads and from which VPC stays for life; through what it is reached changes in place.
+    """A VPC endpoint. A new service or VPC replaces it; route tables, subnets and groups change in place.
 
-    EC2 tells the policy, the groups and private DNS too; the emulator keeps none of the three, so they are
-    not read.
+    EC2 also returns the policy, the groups and private DNS. The emulator does not store these, so they are not read.
     """
 
     token = "aws:ec2/vpcEndpoint:VpcEndpoint"
@@ -370,7 +369,7 @@ class VpcEndpointHandler(Ec2Handler):
 
 
 def _prefix_list(context: Context, described: Described) -> str:
-    """The prefix list of a gateway's service, which security groups admit instead of addresses."""
+    """Return the prefix list of a gateway's service, for rules of security groups."""
     if described["VpcEndpointType"] != "Gateway":
         return ""
     named = [{"Name": "prefix-list-name", "Values": [described["ServiceName"]]}]
@@ -384,9 +383,9 @@ _INTERVALS = (60, 600)  # EC2 API Reference, CreateFlowLogs, MaxAggregationInter
 
 
 class FlowLogHandler(Ec2Handler):
-    """Nothing of it can be changed but its tags.
+    """A flow log. Only its tags can change in place.
 
-    EC2 tells role, format and interval too; the emulator does not keep them, so they are not read.
+    EC2 also returns role, format and interval. The emulator does not store these, so they are not read.
     """
 
     token = "aws:ec2/flowLog:FlowLog"

@@ -14,7 +14,7 @@ from regionshift.local.provider.wire import Properties
 
 
 class RoleHandler(Handler):
-    """Name and path replace; everything else changes in place."""
+    """A role. A new name or path replaces it."""
 
     token = "aws:iam/role:Role"
     name = "name"
@@ -69,7 +69,7 @@ class RoleHandler(Handler):
         if change.any_of("assumeRolePolicy"):
             iam.update_assume_role_policy(RoleName=identity, PolicyDocument=news["assumeRolePolicy"])
         if change.any_of("description"):
-            # Not by UpdateRole: the emulator does not see an empty text there.
+            # Not by UpdateRole: the emulator ignores an empty description there.
             iam.update_role_description(RoleName=identity, Description=news.get("description", ""))
         if change.any_of("maxSessionDuration"):
             iam.update_role(RoleName=identity, MaxSessionDuration=news["maxSessionDuration"])
@@ -99,7 +99,7 @@ def _detach_all(iam: Any, role: str) -> None:
 
 
 def _document(found: Any) -> str:
-    """The text of a policy; boto3 decodes IAM's URL-encoded documents to objects."""
+    """Return the text of a policy. boto3 decodes IAM's URL-encoded documents to objects."""
     return found if isinstance(found, str) else json.dumps(found)
 
 
@@ -143,13 +143,13 @@ def _parts(identity: str) -> tuple[str, str]:
     role, _, name = identity.partition(":")
     if not name:
         raise WorkFailed(
-            f"{identity} is no inline policy", remedy="name it as role:policy", error_id="RS-LOCAL-006"
+            f"{identity} is not an inline policy", remedy="name it as role:policy", error_id="RS-LOCAL-006"
         )
     return role, name
 
 
 class PolicyHandler(Handler):
-    """A managed policy. Its id is its ARN; what it says changes in place, by a new version."""
+    """A managed policy. Its id is its ARN. The document changes in place, by a new version."""
 
     token = "aws:iam/policy:Policy"
     name = "name"
@@ -210,14 +210,14 @@ _VERSIONS = 5
 
 
 def _other_versions(iam: Any, policy: str) -> list[str]:
-    """Those that are not in force, the oldest first."""
+    """Return the versions that are not the default, oldest first."""
     found = iam.get_paginator("list_policy_versions").paginate(PolicyArn=policy).search("Versions[]")
     old = [each["VersionId"] for each in found if not each["IsDefaultVersion"]]
     return sorted(old, key=lambda version: int(version.removeprefix("v")))
 
 
 class RolePolicyAttachmentHandler(Handler):
-    """A managed policy of a role. The id is ``role/policy's ARN``, as it is imported by."""
+    """A managed policy of a role. The id is ``role/policy's ARN``, as for imports."""
 
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
     regional = False
@@ -241,7 +241,7 @@ class RolePolicyAttachmentHandler(Handler):
 
 
 class OpenIdConnectProviderHandler(Handler):
-    """An issuer of identities. Its id is its ARN, which is its URL without the scheme."""
+    """An OIDC provider. Its id is its ARN, which has the URL without the scheme."""
 
     token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
     taggable = True
@@ -271,7 +271,7 @@ class OpenIdConnectProviderHandler(Handler):
     def read(self, context: Context, identity: str) -> Properties | None:
         found = context.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=identity)
         return {
-            # IAM tells it without its scheme.
+            # IAM returns it without the scheme.
             "url": f"https://{found['Url'].removeprefix('https://')}",
             "arn": identity,
             "clientIdLists": found["ClientIDList"],

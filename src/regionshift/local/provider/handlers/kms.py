@@ -15,7 +15,7 @@ _DEFAULT_ROTATION_DAYS = 365  # KMS API Reference, EnableKeyRotation, RotationPe
 
 
 class KeyHandler(Handler):
-    """A customer key. Deleting it schedules its deletion; until then it counts as gone."""
+    """A customer managed key. Deleting it schedules its deletion; from then on it counts as deleted."""
 
     token = "aws:kms/key:Key"
     taggable = True
@@ -96,12 +96,12 @@ class KeyHandler(Handler):
 
 
 def _turns(usage: str) -> bool:
-    """Whether KMS can turn such a key (KMS Developer Guide, "Rotate AWS KMS keys")."""
+    """Whether KMS can rotate keys with this usage (KMS Developer Guide, "Rotate AWS KMS keys")."""
     return usage == "ENCRYPT_DECRYPT"
 
 
 def _describe(kms: Any, identity: str) -> Any:
-    """The key's metadata; None when it waits for its deletion, which nobody can use again."""
+    """Return the key's metadata; None when it is scheduled for deletion."""
     key = kms.describe_key(KeyId=identity)["KeyMetadata"]
     return None if key["KeyState"] in _WAITING else key
 

@@ -18,7 +18,7 @@ _RETENTIONS = frozenset(
 
 
 class LogGroupHandler(Handler):
-    """A log group. Name and class stay for life; key and retention change in place."""
+    """A log group. A new name or class replaces it; key and retention change in place."""
 
     token = "aws:cloudwatch/logGroup:LogGroup"
     taggable = True
@@ -76,7 +76,7 @@ class LogGroupHandler(Handler):
     def update(self, context: Context, identity: str, change: Update) -> None:
         logs = context.client("logs")
         if change.any_of("kmsKeyId"):
-            # The emulator has neither call and says so; making the group anew would lose what is in it.
+            # The emulator refuses both calls, but a replacement would lose the group's contents.
             if change.news.get("kmsKeyId"):
                 logs.associate_kms_key(logGroupName=identity, kmsKeyId=change.news["kmsKeyId"])
             else:

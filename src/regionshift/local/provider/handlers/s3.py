@@ -1,4 +1,4 @@
-"""S3 buckets and everything that is set on one."""
+"""S3 buckets and their settings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from regionshift.local.provider.handler import Context, Handler, Update
 from regionshift.local.provider.wire import Properties
 
 _BUCKET = Field(required=True, replaces=True)
-_NO_CONSTRAINT = "us-east-1"  # S3 API Reference, CreateBucket, LocationConstraint: not to be given there
+_NO_CONSTRAINT = "us-east-1"  # has no LocationConstraint (S3 API Reference, CreateBucket)
 
-# AWS General Reference, "Amazon S3 endpoints and quotas", Route 53 hosted zone ids; only what the
-# program could alias. A region that is not listed has none here.
+# Route 53 hosted zone ids (AWS General Reference, "Amazon S3 endpoints and quotas"). Other regions have none here.
 _HOSTED_ZONES = {
     "us-east-1": "Z3AQBSTGFYJSTF",
     "us-west-2": "Z3BJ6K6RIION7M",
@@ -31,7 +30,7 @@ _HOSTED_ZONES = {
 
 
 class BucketHandler(Handler):
-    """The bucket itself. Name and object lock replace. ``forceDestroy`` empties it of every version before it goes."""
+    """A bucket. A new name or object lock replaces it. With ``forceDestroy``, it is emptied before its deletion."""
 
     token = "aws:s3/bucket:Bucket"
     name = "bucket"
@@ -48,9 +47,9 @@ class BucketHandler(Handler):
         found = super().find(context, inputs)
         bucket = str(inputs["bucket"])
         if found is None and unless_gone(context.client("s3").head_bucket, Bucket=bucket) is not None:
-            # In us-east-1 CreateBucket of one's own bucket succeeds, and would take over a stranger's.
+            # In us-east-1 CreateBucket also succeeds for an existing bucket of the account, which may not be ours.
             raise WorkFailed(
-                f"bucket {bucket} exists and was not made by this environment",
+                f"bucket {bucket} exists and does not belong to this environment",
                 where=context.region,
                 remedy="choose another project or environment name, or remove the bucket",
                 error_id="RS-LOCAL-006",
@@ -92,9 +91,9 @@ class BucketHandler(Handler):
                 raise
             if not context.owns(_tags(s3, identity)):
                 raise WorkFailed(
-                    f"bucket {identity} was not made by this environment, so it is not emptied",
+                    f"bucket {identity} does not belong to this environment, so it is not emptied",
                     where=context.region,
-                    remedy="take it out of the state, or empty it yourself",
+                    remedy="remove it from the state, or empty it yourself",
                     error_id="RS-LOCAL-006",
                 ) from error
             empty_bucket(s3, identity)
@@ -124,11 +123,11 @@ def _is_locked(s3: Any, bucket: str) -> bool:
 
 
 class BucketSettingHandler(Handler):
-    """A setting of a bucket, which is its id. Putting it is idempotent, so create and update are one call.
+    """A setting of a bucket. The id is the bucket's name. Create and update are the same idempotent call.
 
     Class attributes:
-        setting: what S3's put, get and delete of it are called, as ``bucket_policy``.
-        argument: what put takes it as.
+        setting: its name in S3's put, get and delete calls, such as ``bucket_policy``.
+        argument: the argument of the put call.
     """
 
     setting: ClassVar[str]
@@ -147,16 +146,16 @@ class BucketSettingHandler(Handler):
         return None if found is None else {"bucket": identity, **found}
 
     def delete(self, context: Context, identity: str, properties: Properties) -> None:
-        """Set it back to what a new bucket has."""
+        """Reset it to the value of a new bucket."""
         getattr(context.client("s3"), f"delete_{self.setting}")(Bucket=identity)
 
     @abstractmethod
     def to_aws(self, inputs: Properties) -> Any:
-        """The argument of S3's put."""
+        """Return the argument of S3's put call."""
 
     @abstractmethod
     def from_aws(self, answer: Mapping[str, Any]) -> Properties | None:
-        """What S3's get answers, without the bucket; None when nothing is set."""
+        """Return the inputs from S3's get call, without the bucket; None when nothing is set."""
 
 
 _ENCRYPTION_SPELLINGS = {"sseAlgorithm": "SSEAlgorithm", "kmsMasterKeyId": "KMSMasterKeyID"}
@@ -170,7 +169,7 @@ _BY_DEFAULT = Field(
 
 
 class BucketEncryptionHandler(BucketSettingHandler):
-    """Default encryption. Removing it leaves AWS's own default, SSE-S3, which reads like a setting."""
+    """Default encryption. After its deletion S3 returns the default SSE-S3, like a setting."""
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     setting, argument = "bucket_encryption", "ServerSideEncryptionConfiguration"
@@ -234,7 +233,7 @@ _LIFECYCLE_RULE = {
 
 
 class BucketLifecycleHandler(BucketSettingHandler):
-    """Lifecycle rules of a bucket in one document. Dates are not supported, days are."""
+    """Lifecycle rules of a bucket in one document. Only days are supported, not dates."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     setting, argument = "bucket_lifecycle_configuration", "LifecycleConfiguration"
@@ -261,7 +260,7 @@ def _lifecycle_rule_to_api(rule: Mapping[str, Any]) -> Any:
         )
         api["Filter"] = {"And": {**rest, **({"Tags": tags} if tags else {})}}
     elif not api["Filter"]:
-        api["Filter"] = {"Prefix": ""}  # S3 wants a filter in every rule; this one takes everything
+        api["Filter"] = {"Prefix": ""}  # S3 needs a filter in each rule; this one matches all objects
     return api
 
 
@@ -278,7 +277,7 @@ def _without_nothing(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class BucketLoggingHandler(BucketSettingHandler):
-    """Where the access logs of a bucket go; the target bucket must admit the logging service."""
+    """The target of a bucket's access logs. The target bucket must allow the logging service."""
 
     token = "aws:s3/bucketLogging:BucketLogging"
     setting, argument = "bucket_logging", "BucketLoggingStatus"
@@ -303,7 +302,7 @@ _CHOICES = ("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced")
 
 
 class BucketOwnershipHandler(BucketSettingHandler):
-    """Who owns the objects of a bucket; ``BucketOwnerEnforced`` turns ACLs off."""
+    """Object ownership of a bucket; ``BucketOwnerEnforced`` turns ACLs off."""
 
     token = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
     setting, argument = "bucket_ownership_controls", "OwnershipControls"
@@ -325,7 +324,7 @@ class BucketOwnershipHandler(BucketSettingHandler):
 
 
 class BucketPolicyHandler(BucketSettingHandler):
-    """The policy of a bucket, one document."""
+    """The policy of a bucket."""
 
     token = "aws:s3/bucketPolicy:BucketPolicy"
     setting, argument = "bucket_policy", "Policy"
@@ -342,7 +341,7 @@ _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrict
 
 
 class PublicAccessBlockHandler(BucketSettingHandler):
-    """The four public access blocks of a bucket. All are off unless given, as in the AWS API."""
+    """The four public access blocks of a bucket. They are off by default, as in the AWS API."""
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
     setting, argument = "public_access_block", "PublicAccessBlockConfiguration"
@@ -409,12 +408,12 @@ class BucketReplicationHandler(BucketSettingHandler):
 def _replication_rule_to_api(rule: Mapping[str, Any]) -> Any:
     api = to_api(rule, _REPLICATION_SPELLINGS)
     if rule.get("filter") is not None and not api["Filter"]:
-        api["Filter"] = {"Prefix": ""}  # an empty filter takes everything, but S3 wants it spelled out
+        api["Filter"] = {"Prefix": ""}  # S3 needs a filter; this one matches all objects
     return api
 
 
 class BucketVersioningHandler(BucketSettingHandler):
-    """Versioning of a bucket, enabled or suspended. AWS cannot turn it off again, so removing it suspends it."""
+    """Versioning of a bucket, enabled or suspended. S3 cannot turn it off, so deleting it suspends it."""
 
     token = "aws:s3/bucketVersioning:BucketVersioning"
     setting, argument = "bucket_versioning", "VersioningConfiguration"

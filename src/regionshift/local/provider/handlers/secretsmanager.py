@@ -1,4 +1,4 @@
-"""Secrets of Secrets Manager: the secret with its policy, and its values."""
+"""Secrets Manager: secrets with their policies, and their values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AT_ONCE = 0
 
 
 class SecretHandler(Handler):
-    """A secret. Deleting it schedules its deletion; until then it counts as gone, and Create restores it."""
+    """A secret. Deleting it schedules its deletion; from then on it counts as deleted, and Create restores it."""
 
     token = "aws:secretsmanager/secret:Secret"
     taggable = True
@@ -88,13 +88,13 @@ class SecretHandler(Handler):
 
 
 def _arguments(inputs: Properties) -> dict[str, str]:
-    """Description and key; an empty description takes away what was there."""
+    """Return description and key; an empty description removes the earlier one."""
     key = {"KmsKeyId": inputs["kmsKeyId"]} if inputs.get("kmsKeyId") else {}
     return {"Description": inputs.get("description", ""), **key}
 
 
 def _restored(secrets: Any, arn: str, context: Context, inputs: Properties) -> str:
-    """Take back a secret that waits for its deletion, and make it what it shall be now."""
+    """Restore a secret that is scheduled for deletion, and set its inputs."""
     wanted, before = context.tags(inputs), _tags(described(secrets, arn) or {})
     secrets.restore_secret(SecretId=arn)
     secrets.update_secret(SecretId=arn, **_arguments(inputs))
@@ -108,7 +108,7 @@ def _restored(secrets: Any, arn: str, context: Context, inputs: Properties) -> s
 
 
 def described(secrets: Any, identity: str) -> Mapping[str, Any] | None:
-    """What Secrets Manager tells of a secret, waiting for its deletion or not; None when it is gone."""
+    """Return a secret's metadata, also when it is scheduled for deletion; None when it does not exist."""
     found: Mapping[str, Any] | None = unless_gone(secrets.describe_secret, SecretId=identity)
     return found
 
@@ -120,15 +120,15 @@ def _tags(found: Mapping[str, Any]) -> dict[str, str]:
 _CURRENT = "AWSCURRENT"
 _LARGEST = 65_536  # bytes; Secrets Manager User Guide, "Quotas"
 _FIELDS = {"secretString": "SecretString", "secretBinary": "SecretBinary"}
-"""The input of a text and that of bytes (in base64), each with the API's own name."""
+"""The inputs for a text and for bytes (in base64), with the API's names."""
 _BETWEEN = "|"  # in the id of a version: secret ARN, version id
 
 
 class SecretVersionHandler(Handler):
-    """A value of a secret. Another value is another version.
+    """A version of a secret. Another value is another version.
 
-    Secrets Manager does not delete versions: deleting one takes its stages away, all but the current one.
-    Someone else's new value leaves this version where it is, and so is no drift; its stages are.
+    Secrets Manager does not delete versions: deleting one removes its stages, except the current one. A new value from
+    somebody else does not change this version, so it is not drift; a change of the stages is.
     """
 
     token = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -162,7 +162,7 @@ class SecretVersionHandler(Handler):
             and _told(current) == {name: inputs[name] for name in _FIELDS if inputs.get(name) is not None}
             and set(inputs.get("versionStages") or [_CURRENT]) <= set(current["VersionStages"])
         ):
-            return _BETWEEN.join((secret, current["VersionId"]))  # a lost create made it
+            return _BETWEEN.join((secret, current["VersionId"]))  # from a killed run
         stages = {"VersionStages": inputs["versionStages"]} if inputs.get("versionStages") else {}
         made = secrets.put_secret_value(SecretId=secret, **_request(inputs), **stages)
         return _BETWEEN.join((secret, made["VersionId"]))
@@ -174,7 +174,9 @@ class SecretVersionHandler(Handler):
         secret, version = identity.split(_BETWEEN)
         live = set((_value(secrets, secret, version) or {}).get("VersionStages", []))
         wanted = set(inputs["versionStages"])
-        for stage in sorted(wanted - live):  # the emulator drops what is put beside the current stage
+        for stage in sorted(
+            wanted - live
+        ):  # PutSecretValue of the emulator drops other stages than the current
             _move(secrets, secret, stage, version)
         for stage in sorted(live - wanted - {_CURRENT}):
             secrets.update_secret_version_stage(
@@ -199,7 +201,7 @@ class SecretVersionHandler(Handler):
         secret, version = identity.split(_BETWEEN)
         found = _value(secrets, secret, version) or {}
         for stage in found.get("VersionStages", []):
-            if stage != _CURRENT:  # it can move to another version, but not go
+            if stage != _CURRENT:  # this stage cannot be removed
                 secrets.update_secret_version_stage(
                     SecretId=secret, VersionStage=stage, RemoveFromVersionId=version
                 )
@@ -216,14 +218,14 @@ def _request(inputs: Properties) -> dict[str, Any]:
 
 
 def _told(answer: Mapping[str, Any]) -> dict[str, str]:
-    """The value of GetSecretValue's answer as an input."""
+    """Return the input from GetSecretValue's answer."""
     if answer.get("SecretBinary") is not None:
         return {"secretBinary": base64.b64encode(answer["SecretBinary"]).decode()}
     return {"secretString": answer["SecretString"]}
 
 
 def _value(secrets: Any, secret: str, version: str) -> Mapping[str, Any] | None:
-    """One version's value; None when it is gone, or the secret waits for its deletion."""
+    """Return one version's value; None when it was deleted, or the secret is scheduled for deletion."""
     try:
         found: Mapping[str, Any] = secrets.get_secret_value(SecretId=secret, VersionId=version)
     except ClientError as error:
@@ -234,7 +236,7 @@ def _value(secrets: Any, secret: str, version: str) -> Mapping[str, Any] | None:
 
 
 def _move(secrets: Any, secret: str, stage: str, version: str) -> None:
-    """Give ``stage`` to ``version``; Secrets Manager wants to hear who had it."""
+    """Move ``stage`` to ``version``. Secrets Manager also needs the version that has it now."""
     secret_now = described(secrets, secret) or {}
     holders = [
         holder for holder, stages in secret_now.get("VersionIdsToStages", {}).items() if stage in stages

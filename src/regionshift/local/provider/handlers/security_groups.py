@@ -1,4 +1,4 @@
-"""Security groups of EC2, the one that every VPC comes with, and their rules."""
+"""Security groups of EC2, the default group of a VPC, and their rules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INLINE_RULES: Mapping[str, Field] = {
     "self": Field(FieldType.FLAG, default=False),
     "description": Field(),
 }
-"""The inputs of one inline rule."""
+"""The inputs of an inline rule."""
 
 _RANGES = {
     "cidrBlocks": ("IpRanges", "CidrIp"),
@@ -48,7 +48,7 @@ class IpPermission:
 
     @property
     def argument(self) -> dict[str, Any]:
-        """As EC2's calls take it."""
+        """Return the argument for EC2's calls."""
         listed, key = _RANGES[self.kind]
         told = {"Description": self.description} if self.description else {}
         ports = {} if self.protocol == ALL_PROTOCOLS else {"FromPort": self.from_port, "ToPort": self.to_port}
@@ -56,7 +56,7 @@ class IpPermission:
 
 
 def permissions_of(permissions: Iterable[Mapping[str, Any]]) -> Iterator[IpPermission]:
-    """The rules that EC2 describes, one for each source."""
+    """Yield the rules in EC2's answer, one for each source."""
     for permission in permissions:
         for kind, (listed, key) in _RANGES.items():
             for source in permission.get(listed, []):
@@ -71,7 +71,7 @@ def permissions_of(permissions: Iterable[Mapping[str, Any]]) -> Iterator[IpPermi
 
 
 def inline(rules: Iterable[Properties], group: str) -> Iterator[IpPermission]:
-    """The rules that a program writes for ``group``, one for each source."""
+    """Yield the program's inline rules for ``group``, one for each source."""
     for rule in rules:
         sources = {kind: list(rule.get(kind) or []) for kind in _RANGES}
         if rule.get("self"):
@@ -89,7 +89,7 @@ def inline(rules: Iterable[Properties], group: str) -> Iterator[IpPermission]:
 
 
 def as_inline(permissions: Iterable[IpPermission], group: str) -> list[Properties]:
-    """The rules as a program would write them, with all sources of one port range in one rule."""
+    """Return the rules as inline rules, with all sources of a port range in one rule."""
     rules: dict[tuple[str, int, int, str], Properties] = {}
     for one in permissions:
         head = (one.protocol, one.from_port, one.to_port, one.description)
@@ -125,9 +125,9 @@ class _Group(Ec2Handler):
 
 
 class SecurityGroupHandler(_Group):
-    """A group. It starts without the rule to everywhere that EC2 gives it, as the ordinary plugin does it.
+    """A security group. As in the ordinary plugin, EC2's default egress rule is removed.
 
-    Inline rules, when given, are all it has; when not, its rules are resources of their own.
+    With inline rules it has no other rules. Without them, its rules are resources of their own.
     """
 
     token = "aws:ec2/securityGroup:SecurityGroup"
@@ -164,9 +164,9 @@ class SecurityGroupHandler(_Group):
 
 
 class DefaultSecurityGroupHandler(_Group):
-    """The group that a VPC comes with, taken over: it has the rules given here and no others.
+    """The default group of a VPC, with exactly the given rules.
 
-    Nobody can delete it but with its VPC, so deleting this leaves it as it is.
+    It can be deleted only with its VPC, so Delete does nothing.
     """
 
     token = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
@@ -195,7 +195,7 @@ class DefaultSecurityGroupHandler(_Group):
 def _set_rules(ec2: Any, identity: str, direction: str, rules: list[Properties]) -> None:
     group = ec2.describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
     live, wanted = set(permissions_of(group[_DIRECTIONS[direction]])), set(inline(rules, identity))
-    # Revoked first: EC2 takes two rules that differ in their description alone for one.
+    # Revoked first: for EC2, rules that differ only in their description are the same.
     for call, found in (("revoke", live - wanted), ("authorize", wanted - live)):
         if found:
             permissions = [one.argument for one in sorted(found, key=repr)]
@@ -203,7 +203,7 @@ def _set_rules(ec2: Any, identity: str, direction: str, rules: list[Properties])
 
 
 def _close(ec2: Any, identity: str) -> None:
-    """Take away the rule to everywhere that EC2 made; one that is a resource of its own carries tags."""
+    """Remove EC2's default egress rule. A rule that is a resource of its own has tags."""
     query = [{"Name": "group-id", "Values": [identity]}]
     for rule in ec2.describe_security_group_rules(Filters=query)["SecurityGroupRules"]:
         everywhere = rule["IpProtocol"] == ALL_PROTOCOLS and rule.get("CidrIpv4") == _ANYWHERE
@@ -219,11 +219,11 @@ _SOURCES = {
     "prefixListId": "prefixListIds",
     "referencedSecurityGroupId": "securityGroups",
 }
-"""The input of a rule of its own, and that of an inline rule."""
+"""The input of a separate rule, and that of an inline rule."""
 
 
 class _Rule(Ec2Handler):
-    """Its group stays for life; everything else is modified in place."""
+    """A separate rule. A new group replaces it."""
 
     kind, call, answer = "security-group-rule", "describe_security_group_rules", "SecurityGroupRules"
     id_key = "SecurityGroupRuleId"
@@ -237,7 +237,7 @@ class _Rule(Ec2Handler):
         "cidrIpv4": Field(),
         "cidrIpv6": Field(),
         "referencedSecurityGroupId": Field(),
-        # EC2 tells it back, the emulator does not.
+        # EC2 returns it, the emulator does not.
         "prefixListId": Field(opaque=True),
     }
     outputs = ("arn", "securityGroupRuleId")
@@ -260,7 +260,7 @@ class _Rule(Ec2Handler):
         return str(made["SecurityGroupRules"][0]["SecurityGroupRuleId"])
 
     def finish(self, context: Context, identity: str, inputs: Properties) -> None:
-        # The emulator drops a prefix list when a rule is made, but not when it is modified.
+        # The emulator drops a prefix list when a rule is created, but not when it is modified.
         if inputs.get("prefixListId"):
             _modify(context.client("ec2"), identity, inputs)
 
@@ -289,14 +289,14 @@ class _Rule(Ec2Handler):
 
 
 class IngressRuleHandler(_Rule):
-    """Who may come in."""
+    """An ingress rule."""
 
     token = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
     direction = "ingress"
 
 
 class EgressRuleHandler(_Rule):
-    """Where it may go."""
+    """An egress rule."""
 
     token = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
     direction = "egress"

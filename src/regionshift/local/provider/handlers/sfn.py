@@ -15,7 +15,7 @@ _LEVELS = ("ALL", "ERROR", "FATAL", "OFF")
 
 
 class StateMachineHandler(Handler):
-    """Name and type replace. The id is the ARN."""
+    """A state machine. A new name or type replaces it. The id is the ARN."""
 
     token = "aws:sfn/stateMachine:StateMachine"
     name = "name"
@@ -39,7 +39,7 @@ class StateMachineHandler(Handler):
                 "logDestination": Field(),
             },
         ),
-        # Opaque because the emulator forgets it; AWS would tell it back.
+        # Opaque: AWS returns it, but the emulator does not.
         "tracingConfiguration": Field(
             FieldType.OBJECT, opaque=True, items={"enabled": Field(FieldType.FLAG, default=False)}
         ),

@@ -1,4 +1,4 @@
-"""SNS topics, who may use them, and who hears of what they carry."""
+"""SNS topics, their policies and their subscriptions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TOPIC_ATTRIBUTES = {
 
 
 class TopicHandler(Handler):
-    """A topic. Its name and whether it keeps order stay for life."""
+    """A topic. A new name or FIFO setting replaces it."""
 
     token = "aws:sns/topic:Topic"
     taggable = True
@@ -53,12 +53,12 @@ class TopicHandler(Handler):
     def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         name = inputs["name"]
         if isinstance(name, str) and name.endswith(_FIFO) != inputs["fifoTopic"]:
-            yield InvalidInput("name", f"must end in {_FIFO} for a topic that keeps order, and only then")
+            yield InvalidInput("name", f"must end in {_FIFO} for a FIFO topic, and only then")
 
     def create(self, context: Context, inputs: Properties) -> str:
         sns = context.client("sns")
         if unless_gone(sns.get_topic_attributes, TopicArn=self._arn(context, inputs)) is not None:
-            # SNS refuses this for its other tags; the emulator would hand the topic out.
+            # SNS refuses this because of its other tags; the emulator would return the topic.
             raise Taken(f"the topic {inputs['name']}", context.region)
         fifo = {"FifoTopic": "true"} if inputs["fifoTopic"] else {}
         made = sns.create_topic(
@@ -110,7 +110,7 @@ def _tags(sns: Any, arn: str) -> dict[str, str]:
 
 
 class TopicPolicyHandler(Handler):
-    """Who may use a topic. Deleting it brings back what SNS gives every topic: its owner may."""
+    """A topic's policy. Deleting it restores SNS's default: only the owner may use the topic."""
 
     token = "aws:sns/topicPolicy:TopicPolicy"
     fields = {
@@ -145,7 +145,7 @@ def _put_policy(context: Context, arn: str, policy: str) -> None:
 
 
 def _owner_only(arn: str, account: str) -> str:
-    """The policy every topic starts with (SNS Developer Guide, "Access policy", default)."""
+    """Return SNS's default policy (SNS Developer Guide, "Access policy", default)."""
     actions = (
         "GetTopicAttributes",
         "SetTopicAttributes",
@@ -178,7 +178,7 @@ _SUBSCRIPTION_ATTRIBUTES = {
 
 
 class TopicSubscriptionHandler(Handler):
-    """Who hears of a topic's messages; how they arrive changes in place."""
+    """A subscription to a topic. Delivery settings change in place."""
 
     token = "aws:sns/topicSubscription:TopicSubscription"
     fields = {
@@ -197,7 +197,7 @@ class TopicSubscriptionHandler(Handler):
     outputs = ("arn", "confirmationWasAuthenticated", "ownerId", "pendingConfirmation")
 
     def create(self, context: Context, inputs: Properties) -> str:
-        # SNS answers a second time with the subscription it has, so a lost create is found by itself.
+        # For an existing subscription SNS returns the same one, so this is idempotent.
         made = context.client("sns").subscribe(
             TopicArn=inputs["topic"],
             Protocol=inputs["protocol"],
@@ -237,7 +237,7 @@ class TopicSubscriptionHandler(Handler):
         try:
             context.client("sns").unsubscribe(SubscriptionArn=identity)
         except ClientError as error:
-            # An address that never confirmed cannot be unsubscribed; SNS forgets it after some days.
+            # An unconfirmed address cannot be unsubscribed; SNS deletes it after some days.
             if "pending confirmation" not in str(error):
                 raise
 

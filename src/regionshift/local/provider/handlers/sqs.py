@@ -1,4 +1,4 @@
-"""SQS queues, and who may use them."""
+"""SQS queues and their policies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _seconds(default: int, minimum: int, maximum: int) -> Field:
 
 
 class QueueHandler(Handler):
-    """A queue. Its name and whether it keeps order stay for life. Limits: SQS API Reference, CreateQueue."""
+    """A queue. A new name or FIFO setting replaces it. Limits: SQS API Reference, CreateQueue."""
 
     token = "aws:sqs/queue:Queue"
     taggable = True
@@ -62,14 +62,14 @@ class QueueHandler(Handler):
     def mistakes(self, inputs: Properties) -> Iterator[InvalidInput]:
         name = inputs["name"]
         if isinstance(name, str) and name.endswith(_FIFO) != inputs["fifoQueue"]:
-            yield InvalidInput("name", f"must end in {_FIFO} for a queue that keeps order, and only then")
+            yield InvalidInput("name", f"must end in {_FIFO} for a FIFO queue, and only then")
         if inputs.get("kmsMasterKeyId") is not None and inputs.get("sqsManagedSseEnabled") is True:
             yield InvalidInput("sqsManagedSseEnabled", "excludes kmsMasterKeyId")
 
     def create(self, context: Context, inputs: Properties) -> str:
         sqs = context.client("sqs")
         if unless_gone(sqs.get_queue_url, QueueName=inputs["name"]) is not None:
-            raise Taken(f"the queue {inputs['name']}", context.region)  # SQS hands out one that is alike
+            raise Taken(f"the queue {inputs['name']}", context.region)  # SQS would return an identical queue
         fifo = {"FifoQueue": "true"} if inputs["fifoQueue"] else {}
         made = sqs.create_queue(
             QueueName=inputs["name"], Attributes={**_texts(inputs), **fifo}, tags=context.tags(inputs)
@@ -113,7 +113,7 @@ def _tags(sqs: Any, url: str) -> dict[str, str]:
 
 
 class QueuePolicyHandler(Handler):
-    """Who may use a queue, apart from what IAM gives."""
+    """A queue's policy."""
 
     token = "aws:sqs/queuePolicy:QueuePolicy"
     fields = {

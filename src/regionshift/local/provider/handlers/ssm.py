@@ -17,14 +17,13 @@ _SECURE = "SecureString"
 _DEEPEST = 15  # levels of a name; SSM API Reference, PutParameter, Name
 _BYTES = {"Standard": PARAMETER.most}
 _MOST_BYTES = ADVANCED_PARAMETER.most
-_KIND = "Parameter"  # as the calls on tags name it
+_KIND = "Parameter"  # the type in calls on tags
 
 
 class ParameterHandler(Handler):
-    """A parameter. Name, type and data type stay for life: SSM refuses to change them.
+    """A parameter. A new name, type or data type replaces it, and so does a change from advanced to standard.
 
-    An advanced one cannot become a standard one in place. The emulator keeps none of SSM's limits, so all of
-    them are checked here.
+    The emulator checks none of SSM's limits, so they are checked here.
     """
 
     token = "aws:ssm/parameter:Parameter"
@@ -66,7 +65,7 @@ class ParameterHandler(Handler):
     def create(self, context: Context, inputs: Properties) -> str:
         ssm, name = context.client("ssm"), str(inputs["name"])
         tags = to_list(context.tags(inputs))
-        if inputs.get("overwrite"):  # SSM takes tags only without it
+        if inputs.get("overwrite"):  # SSM accepts tags only without it
             ssm.put_parameter(**_arguments(inputs), Overwrite=True)
             ssm.add_tags_to_resource(ResourceType=_KIND, ResourceId=name, Tags=tags)
         else:
@@ -114,7 +113,7 @@ def _name_mistakes(name: Any) -> Iterator[InvalidInput]:
     if not isinstance(name, str):
         return
     if re.match(r"/?(aws|ssm)", name, re.IGNORECASE):
-        yield InvalidInput("name", "must not begin with 'aws' or 'ssm', which SSM keeps for itself")
+        yield InvalidInput("name", "must not begin with 'aws' or 'ssm', which SSM reserves")
     if "/" in name and not name.startswith("/"):
         yield InvalidInput("name", "must begin with a slash when it has levels")
     if name.count("/") > _DEEPEST:
@@ -126,7 +125,7 @@ def _arguments(inputs: Properties) -> dict[str, Any]:
         "Name": inputs["name"],
         "Type": inputs["type"],
         "Value": inputs["value"],
-        # An empty text takes away what was there before.
+        # An empty text removes the earlier one.
         "Description": inputs.get("description", ""),
         "AllowedPattern": inputs.get("allowedPattern", ""),
         "KeyId": inputs.get("keyId") if inputs["type"] == _SECURE else None,
