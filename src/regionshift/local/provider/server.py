@@ -1,8 +1,8 @@
 """The local `aws` provider: the protocol (``pulumi/provider.proto``) for the handlers, served in this process.
 
 The engine's use of the protocol was measured with Pulumi 3.200. Diff compares ``news`` with ``old_inputs``. Create,
-Read and Delete do not name the provider instance. In a preview, Create and Update return known values and mark the others
-unknown. An empty id from Read means that the resource was deleted.
+Read and Delete do not name the provider instance. In a preview, Create and Update return known values and mark the
+others unknown. An empty id from Read means that the resource was deleted.
 """
 
 from __future__ import annotations
