@@ -170,7 +170,9 @@ def test_a_step_that_failed_for_good_is_told_of(world: World) -> None:
     run(worker, "failed", what="copy", error="States.TaskFailed")
     run(worker, "failed", what="undo", error="States.Timeout")
     assert [end[:3] for end in heard.ends] == [("migrate", "m", "failed"), ("rollback", "m", "failed")]
-    assert "copy: States.TaskFailed; to continue: the same id; to undo: regionshift rollback m" in heard.why[0]
+    assert (
+        "copy: States.TaskFailed; to continue: the same id; to undo: regionshift rollback m" in heard.why[0]
+    )
     assert heard.why[1] == "undo: States.Timeout; to continue: regionshift rollback m"
 
 

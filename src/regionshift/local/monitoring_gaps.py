@@ -90,7 +90,7 @@ _WHEN_MISSING = {"notBreaching": "OK", "breaching": "ALARM", "missing": "INSUFFI
 
 
 def as_time_passes(original: Callable[..., Any], module: Any, now: Callable[[], float]) -> Callable[..., Any]:
-    """``original``, which describes alarms, with the alarms of ``module`` evaluated before.
+    """Wrap DescribeAlarms: first evaluate the alarms of ``module``.
 
     Args:
         now: seconds since 1970.
