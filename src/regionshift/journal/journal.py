@@ -9,6 +9,7 @@ again from the events at any time.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import threading
@@ -16,6 +17,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from regionshift import logs
 from regionshift.errors import InputError, Refused
@@ -38,6 +40,7 @@ from regionshift.journal.events import (
 from regionshift.journal.sealing import SecretKey, add_seal, has_seal
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
 
+_ReadT = TypeVar("_ReadT")
 _ATTEMPTS = 1000
 _CROWDED = "see who works on it: regionshift status; when they are done, run the command again"
 
@@ -112,7 +115,15 @@ class Journal:
         self._key = key
         self._strict = key is not None and acted_on
         self._taken: Mapping[str, str] | None = None
-        self._ended: set[str] = set()
+        # A closed run does not change, so its copy is read once.
+        self._known_copies: dict[str, RunSummary] = {}
+        self._read_once: dict[tuple[str, str], Any] | None = None
+
+    def as_it_stands(self) -> Journal:
+        """The same journal, for a command that only reads: each part is read once, so that all of it fits together."""
+        found = copy.copy(self)
+        found._read_once = {}
+        return found
 
     def start(self, kind: Kind, data: Mapping[str, object]) -> RunJournal:
         """Open a run: number it, and make its opening event durable."""
@@ -162,7 +173,7 @@ class Journal:
         number, dash, rest = run_id.partition("-")
         if not number.isascii() or not number.isdigit():
             raise _no_run(run_id, self.store)
-        found = self._read(f"{int(number):06d}")
+        found = self._events_of(f"{int(number):06d}")
         if not found or not found[0].run_id.startswith(f"{int(number):06d}{dash}{rest}"):
             raise _no_run(run_id, self.store)
         return found
@@ -204,21 +215,18 @@ class Journal:
         """
         numbers = self._numbers()[::-1][:limit]
         wanted = set(numbers)
-        closed = self._copies(
-            number for number in map(_number_of, self.store.keys(self._closed)) if number in wanted
-        )
+        closed = self._copies(wanted & self._copied())
         runs = (closed.get(number) or self._summary(number) for number in numbers)
         return [run for run in runs if run is not None]
 
     def unfinished(self) -> list[RunView]:
         """Every open run, the newest first."""
-        copied = {_number_of(key) for key in self.store.keys(self._closed)}
+        copied = self._copied()
         if self._strict:
-            # A copy that somebody else put there hides no run. One of ours is read once: an end does not change.
-            self._ended |= {number for number, copy in self._copies(copied - self._ended).items() if copy}
-            copied &= self._ended
+            # A copy that somebody else put there hides no run.
+            copied = {number for number, found in self._copies(copied).items() if found}
         numbers = [number for number in self._numbers()[::-1] if number not in copied]
-        views = [fold(events) for events in map(self._read, numbers) if events]
+        views = [fold(events) for events in map(self._events_of, numbers) if events]
         return [view for view in views if view.outcome is None]
 
     def copy_closed(self, view: RunView) -> None:
@@ -270,15 +278,32 @@ class Journal:
 
     def _numbers(self) -> list[str]:
         """Every run's number, in order; a folder of another name is no run."""
-        return [name for name in self.store.folders(self._runs) if name.isascii() and name.isdigit()]
+        names = self._once("folders", self._runs, self.store.folders)
+        return [name for name in names if name.isascii() and name.isdigit()]
+
+    def _copied(self) -> set[str]:
+        """The numbers of the runs that have a copy."""
+        return set(map(_number_of, self._once("keys", self._closed, self.store.keys)))
+
+    def _once(self, what: str, of: str, read: Callable[[str], _ReadT]) -> _ReadT:
+        """What ``read`` gives of ``of``; in a journal `as_it_stands` it is asked once."""
+        if self._read_once is None:
+            return read(of)
+        if (what, of) not in self._read_once:
+            self._read_once[what, of] = read(of)
+        found: _ReadT = self._read_once[what, of]
+        return found
 
     def _summary(self, number: str) -> RunSummary | None:
         """The run from its events; None when it was killed between taking its number and its first event."""
-        events = self._read(number)
+        events = self._events_of(number)
         return summarize(fold(events)) if events else None
 
     def _folder(self, run_id: str) -> str:
         return f"{self._runs}/{run_id.partition('-')[0]}"
+
+    def _events_of(self, number: str) -> list[Event]:
+        return list(self._once("events", number, self._read))
 
     def _read(self, number: str) -> list[Event]:
         """The events of a run. Its last one may be told by the copy of how the run ended."""
@@ -315,8 +340,12 @@ class Journal:
 
     def _copies(self, numbers: Iterable[str]) -> dict[str, RunSummary | None]:
         """The copies of finished runs by number; None for one that says nothing, as the events do."""
-        found = self.store.get_many(f"{self._closed}/{number}.json" for number in numbers)
-        return {_number_of(name): self._summary_in(name, body) for name, body in found.items()}
+        wanted = set(numbers)
+        missing = wanted - self._known_copies.keys()
+        bodies = self.store.get_many(f"{self._closed}/{number}.json" for number in missing)
+        read = {_number_of(name): self._summary_in(name, body) for name, body in bodies.items()}
+        self._known_copies |= {number: found for number, found in read.items() if found}
+        return {**read, **{number: self._known_copies[number] for number in wanted & self._known_copies.keys()}}
 
     def _summary_in(self, name: str, body: bytes) -> RunSummary | None:
         found = decode_summary(body)

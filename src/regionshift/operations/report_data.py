@@ -146,7 +146,7 @@ def report_data(
     Raises:
         InputError: there is no such run, or several may be meant.
     """
-    config = environment.config
+    config, journal = environment.config, journal.as_it_stands()
     runs = journal.history()
     name = run or (runs[0].run_id if runs else None)
     story = _reported(journal, store, name) if name else None

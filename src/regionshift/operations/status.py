@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -341,7 +341,8 @@ def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
     Args:
         store, scope: where its lock is.
     """
-    environment, journal = tools.environment, tools.journal
+    environment, journal = tools.environment, tools.journal.as_it_stands()
+    tools = replace(tools, journal=journal)
     deployed = with_fenced(deployed_releases(journal), journal)
     regions = regions_now(environment, journal)
     holder = living_holder(store, scope, environment.now())

@@ -81,6 +81,24 @@ def test_history_of_finished_runs_reads_one_object_a_run(file_store: StateStore)
     assert counting.read == 20
 
 
+def test_what_cannot_change_is_read_once(file_store: StateStore) -> None:
+    counting = CountingStore(file_store)
+    journal = journal_of(counting)
+    for _ in range(5):
+        journal.start("deployment", {}).close("succeeded")
+    left = journal.start("deployment", {})
+    first, read = journal.history(), counting.read
+    assert journal.history() == first
+    assert counting.read - read == 1, "the event of the open run alone"
+    standing = journal.as_it_stands()
+    assert [view.run_id for view in standing.unfinished()] == [left.run_id]
+    left.close("succeeded")
+    read = counting.read
+    assert standing.history() == first, "it tells of one moment"
+    assert counting.read == read
+    assert journal.history()[0].outcome == "succeeded" and journal.unfinished() == []
+
+
 def test_a_killed_run_is_reopened_and_goes_on(store: StateStore) -> None:
     journal = journal_of(store)
     killed = journal.start("deployment", {})
