@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from regionshift.cli import status
 from regionshift.cli.app import app
 from regionshift.cli.failure import run
 from regionshift.errors import Interrupted
-from regionshift.operations.status import StatusReport
+from regionshift.operations.status import EnvironmentSeen, StatusReport
 
 pytestmark = pytest.mark.component
 __all__ = ["model"]
@@ -65,10 +66,13 @@ def test_a_status_that_is_watched_ends_without_a_word(
     def stopped(*_: object) -> Any:
         raise KeyboardInterrupt
 
+    place = EnvironmentSeen("dev", "123456789012", "local", "us-east-1", 900.0, datetime.now(UTC))
     session = SimpleNamespace(store=None, identity=SimpleNamespace(scope="shop.dev"))
     monkeypatch.setattr(status, "opened", lambda *_: nullcontext(session))
     monkeypatch.setattr(status, "tools_of", lambda *_: None)
-    monkeypatch.setattr(status, "status_of", stopped if moment == "asking" else lambda *_: StatusReport({}))
+    monkeypatch.setattr(
+        status, "status_of", stopped if moment == "asking" else lambda *_: StatusReport(place, {})
+    )
     monkeypatch.setattr(time, "sleep", stopped)
     assert run(app, ["status", "--watch", *flags]) == 130
     out, err = capfd.readouterr()

@@ -13,12 +13,12 @@ from regionshift.errors import EXIT_OK
 from regionshift.journal.events import DECISION, RunSummary
 from regionshift.operations.status import told_outcome
 from regionshift.operations.story import RunStory, SettingsChange, StoryStep, story_of
+from regionshift.report.folding import listed
 from regionshift.report.live import said_in_words
 from regionshift.report.printer import Rows, Text
-from regionshift.report.terminal import duration, instant
+from regionshift.report.terminal import duration, instant, short, value_text
 from regionshift.report.values import as_data
 
-_SHORT = 12
 _MOST_REGIONS = 3
 _MARKS = {"done": ("✓", "green"), "failed": ("✗", "red"), "open": ("…", "yellow"), "decided": ("↩", "yellow")}
 
@@ -74,7 +74,7 @@ def history_table(runs: Sequence[RunSummary]) -> RenderableType:
             instant(run.started),
             took,
             run.by,
-            _some(run.regions),
+            listed(run.regions, most=_MOST_REGIONS),
             run.subject,
             told_outcome(run),
         )
@@ -96,7 +96,7 @@ def story_view(story: RunStory) -> RenderableType:
         parts.append(
             Text(f"of {run.subject}: regionshift {'status' if run.of_data else 'history'} {run.subject}")
         )
-    parts += [Text(f"why: {run.reason}")] if run.reason else []
+    parts += [Text(f"why: {short(run.reason)}")] if run.reason else []
     for change in story.changes:
         parts += _change(change)
     if story.missing:
@@ -119,15 +119,14 @@ def story_view(story: RunStory) -> RenderableType:
 
 
 def _change(change: SettingsChange) -> Iterator[RenderableType]:
-    before, after = ((digest or "nothing")[:_SHORT] for digest in (change.before, change.after))
+    before, after = (short(digest or "nothing") for digest in (change.before, change.after))
     where = ", ".join(change.regions)
     yield Text(f"{before} → {after}", "bold").append(f"  {where}", "not bold")
     if change.unknown:
         yield Text(f"  what differs is not known: {change.unknown}", "dim")
     for each in change.differences:
-        yield Text(f"  {each.path}: ", "dim").append(
-            f"{_value(each.before)} → {_value(each.after)}", "not dim"
-        )
+        before, after = value_text(each.before), value_text(each.after)
+        yield Text(f"  {each.path}: ", "dim").append(f"{before} → {after}", "not dim")
     if change.before and change.after and not change.differences and not change.unknown:
         yield Text("  the settings are the same", "dim")
 
@@ -158,15 +157,5 @@ def _step(step: StoryStep, width: int) -> RenderableType:
     took = "never ended" if step.seconds is None else duration(step.seconds)
     text = Text(f"  {mark} ", style).append(f"{step.began:%H:%M:%S}  {step.name:<{width}}  ", "default")
     text.append(f"{took:<11}  ", "default dim").append(", ".join(step.regions), "default")
-    said = step.why or ("to take it back" if step.end == "decided" else said_in_words(step.said))
+    said = short(step.why or ("to take it back" if step.end == "decided" else said_in_words(step.said)))
     return text.append(f"  {said}", style if step.end != "done" else "default dim") if said else text
-
-
-def _some(regions: Sequence[str]) -> str:
-    """The first regions by name, and how many more."""
-    more = len(regions) - _MOST_REGIONS
-    return ", ".join(regions[:_MOST_REGIONS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _value(value: object) -> str:
-    return "·" if value is None else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +22,7 @@ from regionshift.cli.show import (
 from regionshift.cli.up import ended
 from regionshift.errors import EXIT_FAILED
 from regionshift.journal.journal import Journal
-from regionshift.operations.migrations.listing import run_named
+from regionshift.operations.migrations.listing import RUN_NAME, run_named
 from regionshift.operations.migrations.taking_back import require_all_takeable
 from regionshift.operations.unfinished import (
     require_finished,
@@ -34,14 +33,11 @@ from regionshift.operations.waves.deploying import written_since
 from regionshift.session import Session
 from regionshift.settings.config import MigrationConfig
 
-_DEPLOYMENT = re.compile(r"\d{6}-(deployment|rollback)-[0-9a-f]{6}")
-_NUMBERED = re.compile(r"\d{1,6}(-[a-z0-9-]*)?")
-
 
 def is_of_data(choices: Choices, name: str) -> bool:
-    """Whether ``name`` means a migration: its own id, or a run of it. Of a short form the journal is asked."""
-    if _DEPLOYMENT.fullmatch(name) or not _NUMBERED.fullmatch(name):
-        return not _DEPLOYMENT.fullmatch(name)
+    """Whether ``name`` means a migration: its own id, or a run of it."""
+    if not RUN_NAME.fullmatch(name):
+        return True
     with opened(choices) as session:
         return session.journal.view(run_named(session.journal, name)).of_data
 

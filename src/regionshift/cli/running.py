@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any
 
 import typer
 
@@ -190,14 +189,13 @@ class CourseShown(RunListener[WaveStep]):
 
     def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
         self._view = CourseView(screen, "waves", clock)
-        self._stack = ExitStack()
 
     def __enter__(self) -> CourseShown:
-        self._stack.enter_context(self._view)
+        self._view.__enter__()
         return self
 
-    def __exit__(self, *how: Any) -> None:
-        self._stack.__exit__(*how)
+    def __exit__(self, *how: object) -> None:
+        self._view.__exit__(*how)
 
     def on_course(self, steps: Sequence[WaveStep]) -> None:
         self._view.course([_course_step(step) for step in steps])

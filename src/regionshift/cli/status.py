@@ -29,13 +29,13 @@ from regionshift.operations.status import (
     verdict_of,
 )
 from regionshift.releases import deployed_releases
+from regionshift.report.folding import listed
 from regionshift.report.live import WatchView
 from regionshift.report.migrations import migrations_table
 from regionshift.report.printer import Rows, Text
-from regionshift.report.terminal import duration, instant, outputs_view
+from regionshift.report.terminal import duration, instant, outputs_view, short, value_text
 from regionshift.report.values import Plan, as_data
 
-_SHORT = 12
 _MOST_REGIONS = 3
 _MOST_MIGRATIONS = 5
 _HEALTH = {"well": "green", "no answer": "red bold", "changing": "cyan", "nothing": "dim"}
@@ -178,7 +178,7 @@ def releases_table(
     table = Rows("release", "made", "by", "tool", "changes", "runs in")
     for record in records:
         table.add(
-            record.digest[:_SHORT],
+            short(record.digest),
             instant(record.at),
             record.by,
             record.tool_version + ("" if record.program == program else "*"),
@@ -196,18 +196,8 @@ def differences_table(found: Sequence[Difference]) -> RenderableType:
         return Text("They are alike.")
     table = Rows("what", "before", "after")
     for difference in found:
-        table.add(difference.path, _value(difference.before), _value(difference.after))
+        table.add(difference.path, value_text(difference.before), value_text(difference.after))
     return table
-
-
-def _some(regions: Sequence[str]) -> str:
-    """The first regions by name, and how many more."""
-    more = len(regions) - _MOST_REGIONS
-    return ", ".join(regions[:_MOST_REGIONS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _value(value: object) -> str:
-    return "·" if value is None else str(value)
 
 
 def status_view(found: StatusReport, room: int = 0, *, whole: bool = False) -> RenderableType:
@@ -219,9 +209,8 @@ def status_view(found: StatusReport, room: int = 0, *, whole: bool = False) -> R
     """
     place = found.place
     parts: list[RenderableType] = []
-    if place.name:
-        told = f"{place.name}  {place.target}, account {place.account}, {instant(place.at)}"
-        parts.append(Text(told, "bold"))
+    told = f"{place.name}  {place.target}, account {place.account}, {instant(place.at)}"
+    parts.append(Text(told, "bold"))
     if found.regions:
         parts += _regions_of(found, 0 if whole else room // 2)
     else:
@@ -269,7 +258,7 @@ def _regions_of(found: StatusReport, most: int) -> list[RenderableType]:
         table.add(
             region,
             "primary" if region == found.place.primary else "·",
-            (state.release or "·")[:_SHORT],
+            short(state.release or "·"),
             Text(health, _HEALTH.get(health, "yellow")),
             _ago(found.place.at, checks.at) if checks else "·",
             _behind(found, region),
@@ -278,7 +267,7 @@ def _regions_of(found: StatusReport, most: int) -> list[RenderableType]:
     for each in folded:
         rest = [region for region in each if region in hidden]
         health, release = found.health(rest[0]), found.regions[rest[0]].release
-        text = f"… and {len(rest)} more, {health}, release {(release or '·')[:_SHORT]}: --verbose names them"
+        text = f"… and {len(rest)} more, {health}, release {short(release or '·')}: --verbose names them"
         parts.append(Text(text, "dim" if health == "well" else "yellow"))
     return parts
 
@@ -319,7 +308,7 @@ def _unseen(found: StatusReport) -> Iterator[RenderableType]:
         r for r, state in found.regions.items() if state.release and not state.note and r not in found.checks
     ]
     if unchecked and not found.is_changing:
-        yield Text(f"Not checked since the last change: {_some(unchecked)}", "dim")
+        yield Text(f"Not checked since the last change: {listed(unchecked, most=_MOST_REGIONS)}", "dim")
         yield Text("  → regionshift validate", "dim")
 
 

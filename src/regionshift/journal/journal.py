@@ -345,7 +345,10 @@ class Journal:
         bodies = self.store.get_many(f"{self._closed}/{number}.json" for number in missing)
         read = {_number_of(name): self._summary_in(name, body) for name, body in bodies.items()}
         self._known_copies |= {number: found for number, found in read.items() if found}
-        return {**read, **{number: self._known_copies[number] for number in wanted & self._known_copies.keys()}}
+        return {
+            **read,
+            **{number: self._known_copies[number] for number in wanted & self._known_copies.keys()},
+        }
 
     def _summary_in(self, name: str, body: bytes) -> RunSummary | None:
         found = decode_summary(body)

@@ -69,20 +69,21 @@ def make_plan(
     changes = tuple(sorted(told, key=lambda change: change.urn))  # the engine works in any order
     if standing is None:
         standing = {step.region for step in own if step.region and step.op != "create"}
+    losses = losses_of(own, leave=ALLOW_LOSS, allowed=allow_data_loss, given_up=given_up)
     return Plan(
         environment=environment.name,
         regions=environment.regions,
         changes=changes,
         findings=(
             *findings,
-            *_loss_findings(own, allowed=allow_data_loss, given_up=given_up),
+            *(_loss_finding(each) for each in losses if each.leave),
             *wait_findings(environment, changes),
             *made_findings(own, standing),
         ),
         unchanged=sum(step.op == "same" for step in own),
         outputs_differ=record.outputs_differ,
         growth=growth_of(own, environment.regions, standing, release),
-        losses=losses_of(own, leave=ALLOW_LOSS, allowed=allow_data_loss, given_up=given_up),
+        losses=losses,
         cost=cost_of(own),
     )
 
@@ -151,22 +152,15 @@ def losses_of(
     return tuple(loss for _, loss in sorted(found, key=lambda each: each[0]))
 
 
-def _loss_findings(
-    steps: Sequence[ResourceStep], *, allowed: bool, given_up: Collection[str]
-) -> list[Finding]:
-    lost = [step for step in steps if step.type in DATA_HOLDERS and step.op in _DESTRUCTIVE]
-    return [_loss(step, allowed=allowed or step.region in given_up) for step in lost]
-
-
-def _loss(step: ResourceStep, *, allowed: bool) -> Finding:
+def _loss_finding(loss: Loss) -> Finding:
     return Finding(
         code=LOSS,
-        severity="warning" if allowed else "error",
-        message=f"{step.name} ({step.type}) would be deleted or replaced, with what it holds",
-        region=step.region,
-        remedy=(
-            "allowed by --allow-data-loss" if allowed else "give --allow-data-loss if that is what you want"
-        ),
+        severity="warning" if loss.is_allowed else "error",
+        message=f"{loss.name} ({loss.type}) would be deleted or replaced, with what it holds",
+        region=loss.region,
+        remedy=f"allowed by {loss.leave}"
+        if loss.is_allowed
+        else f"give {loss.leave} if that is what you want",
     )
 
 

@@ -23,10 +23,10 @@ from regionshift.operations.moving.fencing import is_fenced, last_measured_in
 from regionshift.operations.moving.promotion_plan import STEPS, STEPS_WITHOUT_SOURCE, promotion_from_json
 from regionshift.operations.status import regions_now, told_outcome
 from regionshift.operations.story import RunStory, story_of
-from regionshift.operations.unfinished import row_of, rows_named
+from regionshift.operations.unfinished import row_of, went_well
 from regionshift.releases import deployed_releases, known_regions
 from regionshift.report.values import as_data
-from regionshift.runs.deployment_plan import backward_steps, forward_steps, plan_from_json
+from regionshift.runs.deployment_plan import plan_from_json
 from regionshift.runs.deployment_state import DOWN, Outcome, RegionState, fold_deployment
 from regionshift.runs.messages import relied_on
 from regionshift.settings.config import Regions
@@ -61,7 +61,6 @@ _OF_A_DEPLOYMENT = {
 }
 # A change of primary: which of its steps are about one region. The others are about all that change.
 _AT_THE_NEW = ("validate", "last-copy", "gather")
-_WELL = {"migration": "completed", "rollback": "rolled_back"}
 
 
 @dataclass(frozen=True)
@@ -221,12 +220,10 @@ def tone_of(run: RunSummary) -> str:
     """Whether a run ended well: ``good``, ``back``, ``bad``, or ``open``."""
     if run.outcome is None:
         return "open"
-    if run.of_data:
-        well = run.outcome == _WELL.get(run.kind)
-        return "good" if well else "back" if run.outcome == "rolled_back" else "bad"
-    if run.outcome in {row.succeeds_as or "succeeded" for row in rows_named(run.kind)}:
+    well = went_well(run)
+    if well or (well is None and run.outcome == "succeeded"):
         return "good"
-    return "back" if run.outcome == Outcome.ROLLED_BACK else "bad"
+    return "back" if run.outcome in (Outcome.ROLLED_BACK, "rolled_back") else "bad"
 
 
 def _title(view: RunView) -> str:
@@ -286,12 +283,6 @@ def _steps(story: RunStory, where: Mapping[str, tuple[str, ...]]) -> Iterator[Re
 def _places(view: RunView, everywhere: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     """The regions of each step that does not say so itself; under "" those of every other step."""
     found: dict[str, tuple[str, ...]] = {"": everywhere}
-    plan = view.opened.get("plan")
-    if plan:
-        waves = plan_from_json(plan)
-        there = forward_steps(waves)
-        back = backward_steps(waves, [step.name for step in there])
-        found |= {step.name: step.regions for step in (*there, *back)}
     if view.kind == "promotion":
         change = promotion_from_json(view.opened.get("promotion"))
         found[""] = change.present

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from regionshift.journal.events import RunSummary
@@ -25,10 +25,11 @@ from regionshift.operations.unfinished import (
     changed_by_open_runs,
     open_runs,
     rows_named,
+    went_well,
     worked_on,
 )
 from regionshift.releases import deployed_releases
-from regionshift.report.terminal import instant
+from regionshift.report.terminal import instant, short
 from regionshift.report.values import as_data
 from regionshift.runs.deployment_state import DOWN, Outcome, RegionState
 from regionshift.settings.config import MigrationConfig
@@ -84,10 +85,9 @@ def last_change(journal: Journal, regions: Mapping[str, RegionState]) -> LastCha
     for run in journal.history():
         if run.of_data or run.ended is None:
             continue
-        well = {row.succeeds_as for row in rows_named(run.kind)}
-        if not well or None in well:
+        succeeded, go_on = went_well(run), ""
+        if succeeded is None:
             continue
-        succeeded, go_on = run.outcome in well, ""
         if run.kind == "deployment" and run.outcome == Outcome.STOPPED:
             go_on = (
                 f"regionshift up brings every region to the settings; regionshift rollback {run.run_id} "
@@ -126,9 +126,6 @@ class EnvironmentSeen:
         return cls(config.suffix, config.account, config.target, primary, config.recovery.rpo, at)
 
 
-_NOWHERE = EnvironmentSeen("", "", "", "", float("inf"), datetime.min.replace(tzinfo=UTC))
-
-
 @dataclass(frozen=True)
 class StatusReport:
     """How an environment stands.
@@ -139,6 +136,7 @@ class StatusReport:
             cannot be read, and why. checks: of each region that runs the release which was checked last.
     """
 
+    place: EnvironmentSeen
     regions: Mapping[str, RegionState]
     links: str | None = None
     unfinished: Sequence[OpenRun] = ()
@@ -149,7 +147,6 @@ class StatusReport:
     migrations: Sequence[Mapping[str, Any]] = ()
     migrations_unread: str = ""
     checks: Mapping[str, LastChecks] = field(default_factory=dict)
-    place: EnvironmentSeen = _NOWHERE
 
     @property
     def is_changing(self) -> bool:
@@ -240,7 +237,7 @@ class StatusReport:
             yield StatusProblem("half-done run", f"{said}: regions may be between two releases", half.go_on)
         found = releases_among(self.regions)
         if len(found) > 1:
-            each_of = "; ".join(f"{digest[:12]} in {', '.join(where)}" for digest, where in found.items())
+            each_of = "; ".join(f"{short(digest)} in {', '.join(where)}" for digest, where in found.items())
             go_on = (self.last_change.go_on if self.last_change else "") or "regionshift up"
             yield StatusProblem("second release", f"Regions run {len(found)} releases: {each_of}", go_on)
 
@@ -356,6 +353,7 @@ def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
     under_way = worked_on(journal, [str(each["migration_id"]) for each in migrations], alive)
     checks = last_checks(journal, regions)
     return StatusReport(
+        EnvironmentSeen.of(environment.config, linked.primary, environment.now()),
         regions,
         deployed.links,
         open_runs(journal, alive),
@@ -366,7 +364,6 @@ def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
         [{**each, "running": each["migration_id"] in under_way} for each in migrations],
         unread,
         {r: checks[r] for r in regions if r in checks and checks[r].release == regions[r].release},
-        EnvironmentSeen.of(environment.config, linked.primary, environment.now()),
     )
 
 

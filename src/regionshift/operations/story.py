@@ -15,6 +15,7 @@ from regionshift.journal.store import StateDamaged
 from regionshift.operations.migrations.listing import run_named
 from regionshift.operations.status import told_outcome
 from regionshift.operations.unfinished import RUN_KINDS, row_of
+from regionshift.report.terminal import short
 from regionshift.runs.deployment_state import regions_from_result
 
 StepEnd = Literal["done", "failed", "open", "decided"]
@@ -230,7 +231,7 @@ def _left(view: RunView) -> Mapping[str, Any]:
 
 def _regions(view: RunView) -> dict[str, str]:
     """How each region was left, as the end of the run says it."""
-    plan = view.opened.get("plan")
+    plan = view.opened.get("plan") or view.opened.get("promotion")
     before = plan.get("before", {}) if isinstance(plan, Mapping) else {}
     found = {}
     for region, state in _left(view).items():
@@ -239,8 +240,8 @@ def _regions(view: RunView) -> dict[str, str]:
         elif not state.settled:
             found[region] = "between two releases"
         else:
-            is_same = before.get(region, state.release) == state.release
-            found[region] = f"{'still at' if is_same else 'at'} {(state.release or 'no release')[:12]}"
+            is_same = region in before and before[region] == state.release
+            found[region] = f"{'still at' if is_same else 'at'} {short(state.release or 'no release')}"
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from regionshift.errors import Refused, RegionshiftError, WorkFailed
-from regionshift.journal.events import RunView
+from regionshift.journal.events import RunSummary, RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations import moves
 from regionshift.operations.deploying import command_in_one_run
@@ -172,6 +172,17 @@ RUN_KINDS: tuple[RunRow, ...] = (
 def rows_named(kind: str) -> list[RunRow]:
     """The rows that a run of ``kind`` can be of, by its name alone; none for one that this version does not know."""
     return [row for row in RUN_KINDS if kind in row.kinds]
+
+
+_DATA_ENDS_AS = {"migration": "completed", "rollback": "rolled_back"}
+
+
+def went_well(run: RunSummary) -> bool | None:
+    """Whether a run came to the end that it was for; None where its kind is not known, or its end is no news."""
+    if run.of_data:
+        return run.outcome == _DATA_ENDS_AS.get(run.kind)
+    ends = {row.succeeds_as for row in rows_named(run.kind)}
+    return None if not ends or None in ends else run.outcome in ends
 
 
 def row_of(view: RunView) -> RunRow | None:

@@ -69,11 +69,11 @@ def where(regions: Iterable[str | None], everywhere: Sequence[str] = (), *, whol
     return f"the same in {len(named)} regions: {listed(named, whole=whole)}"
 
 
-def listed(regions: Sequence[str], *, whole: bool = False) -> str:
-    """The names, no more than fit into a line unless ``whole``."""
-    if whole or len(regions) <= _MOST_NAMED + 1:
+def listed(regions: Sequence[str], *, most: int = _MOST_NAMED, whole: bool = False) -> str:
+    """The names; unless ``whole``, the first ``most`` and how many more, where that says less."""
+    if whole or len(regions) <= most + 1:
         return ", ".join(regions)
-    return f"{', '.join(regions[:_MOST_NAMED])} and {len(regions) - _MOST_NAMED} more"
+    return f"{', '.join(regions[:most])} and {len(regions) - most} more"
 
 
 def _own(region: str) -> re.Pattern[str]:

@@ -13,6 +13,7 @@ from rich.console import ConsoleOptions, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from regionshift.report.folding import listed
 from regionshift.report.printer import Screen, Text
 from regionshift.report.terminal import duration, size
 
@@ -611,9 +612,7 @@ _MOST_TOLD = 3
 
 
 def _named(regions: Sequence[str]) -> str:
-    """The first regions by name, and how many more."""
-    more = len(regions) - _MOST_TOLD
-    return ", ".join(regions[:_MOST_TOLD]) + (f" and {more} more" if more > 0 else "") or "all regions"
+    return listed(regions, most=_MOST_TOLD) or "all regions"
 
 
 def _line(step: str, phase: str, meaning: str, said: str) -> Text:
@@ -639,6 +638,8 @@ _COUNTED = {"checks": "checks passed", "changed": "changed", "roles": "roles"}
 def _phrase(name: str, value: object) -> str:
     if name in _COUNTED:
         return f"{_value(value)} {_COUNTED[name]}"
+    if isinstance(value, Mapping) and name == "replication_seconds":
+        return ", ".join(f"replicated to {region} in {seconds:.2f} s" for region, seconds in value.items())
     if isinstance(value, Mapping):
         return f"{name} {inner}" if (inner := said_in_words(value)) else ""
     if isinstance(value, int | float):

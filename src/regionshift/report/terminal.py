@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -98,6 +99,19 @@ def instant(at: datetime | str) -> str:
     if found.tzinfo is None:
         return found.isoformat(" ", "seconds")
     return f"{found.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+
+
+def short(text: str) -> str:
+    """``text`` with the first 12 characters of each digest (SHA-256, hex) in it."""
+    return _DIGEST.sub(r"\1", text)
+
+
+def value_text(value: object) -> str:
+    """A value of the settings that differs, its digests short."""
+    return "·" if value is None else short(str(value))
 
 
 def outputs_view(outputs: Mapping[str, Any]) -> RenderableType:

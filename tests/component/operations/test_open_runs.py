@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from test_status_with_health import PLACE
 
 from regionshift.cli.status import status_view
 from regionshift.errors import Refused
@@ -57,7 +58,7 @@ def test_every_kind_of_run_is_shown_with_what_goes_on(
     screen = Screen(width=200)
     with screen.capture() as shown:
         holder = Holder("ann", "host-7", 42, datetime.now(UTC), "t")
-        screen.print(status_view(StatusReport({}, unfinished=[found], lock=holder)))
+        screen.print(status_view(StatusReport(PLACE, {}, unfinished=[found], lock=holder)))
     for said in (run.run_id, go_on, "ann on host-7 (process 42)"):
         assert said in shown.get()
 

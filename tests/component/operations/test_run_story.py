@@ -174,6 +174,30 @@ def test_a_deployment_is_no_migration(journal: Journal) -> None:
     assert wrong.value.remedy == f"regionshift history {run}"
 
 
+class KeptWithDigests(Kept):
+    """Releases that differ in their artifact."""
+
+    def diff(self, *digests: str) -> tuple[Difference, ...]:
+        del digests
+        return (Difference("artifact", OLD, NEW),)
+
+
+def test_digests_are_short_in_the_text_and_whole_in_the_json(journal: Journal) -> None:
+    run = journal.start("promotion", {"promotion": {"before": {FIRST: OLD, SECOND: NEW}}})
+    run.append("turn", "before")
+    run.append("turn", "failed", data={"error": f"release {OLD} is not there"})
+    left = {region: {"release": NEW, "settled": True, "note": ""} for region in (FIRST, SECOND)}
+    run.close("promoted", {"regions": left})
+    kept = KeptWithDigests()
+    said = _told(journal, "1", releases=kept)
+    assert f"artifact: {OLD[:12]} → {NEW[:12]}" in said
+    assert f"release {OLD[:12]} is not there" in said
+    assert OLD[:13] not in said and NEW[:13] not in said
+    assert f"  {FIRST}  at {NEW[:12]}\n" in said and f"  {SECOND}  still at {NEW[:12]}\n" in said
+    told = story_of(journal, cast(Any, kept), "1").to_json()
+    assert told["settings"][0]["differences"][0]["after"] == NEW
+
+
 def test_history_names_the_way_to_one_run(journal: Journal) -> None:
     _failed(journal)
     screen = Screen(file=io.StringIO(), width=80)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from test_status_with_health import PLACE
 
 from regionshift.cli.history import history_table
 from regionshift.cli.status import status_view
@@ -90,7 +91,7 @@ def test_a_stopped_deployment_that_left_two_releases_is_told(journal: Journal) -
     regions = {FIRST: RegionState("a" * 64), SECOND: RegionState("b" * 64)}
     run = _failed(journal, "stopped", regions)
     last = last_change(journal, regions)
-    told = _shown(status_view(StatusReport(regions, last_change=last)))
+    told = _shown(status_view(StatusReport(PLACE, regions, last_change=last)))
     assert f"Regions run 2 releases: aaaaaaaaaaaa in {FIRST}; bbbbbbbbbbbb in {SECOND}" in told
     assert (
         f"The last deployment, {run}: stopped, by ann, 2026-05-01 09:30:00 UTC: wave-1/bake: red: errors"
@@ -128,7 +129,7 @@ def test_unread_records_are_a_fault_unless_they_are_being_taken_away(
     kind: str, running: bool, well: bool
 ) -> None:
     at_work = OpenRun("1", kind, None, "at its end", False, "", running)
-    found = StatusReport({}, unfinished=[at_work], migrations_unread="they could not be read")
+    found = StatusReport(PLACE, {}, unfinished=[at_work], migrations_unread="they could not be read")
     assert found.is_well is well
     assert replace(found, migrations_unread="").is_well is running
 
@@ -143,11 +144,11 @@ def test_a_run_that_is_alive_is_no_reason_to_resume(journal: Journal) -> None:
     holder = Holder("ann", "host", 42, journal.now(), "t", run.run_id)
     unsettled = {FIRST: RegionState("a", settled=False)}
     runs = open_runs(journal, alive_runs(journal, holder.run_id))
-    alive = _shown(status_view(StatusReport(unsettled, unfinished=runs, lock=holder)))
+    alive = _shown(status_view(StatusReport(PLACE, unsettled, unfinished=runs, lock=holder)))
     assert f"The promotion {run.run_id} is running: at turn" in alive
     assert "changing" in alive and "Well, and being changed." in alive
     assert "resume" not in alive
-    dead = _shown(status_view(StatusReport(unsettled, unfinished=open_runs(journal))))
+    dead = _shown(status_view(StatusReport(PLACE, unsettled, unfinished=open_runs(journal))))
     assert "next: regionshift resume" in dead
     assert f"{FIRST} is between two releases" in dead
 
@@ -161,7 +162,7 @@ def test_what_lies_stopped_beside_a_migration_that_runs_is_to_be_resumed(journal
     assert [(run.run, run.running) for run in runs] == [(move.run_id, False), (stopped.run_id, False)]
     holder = Holder("ann", "host", 42, journal.now(), "t", migration.run_id)
     two = {FIRST: RegionState("a" * 64, settled=False), SECOND: RegionState("b" * 64)}
-    told = _shown(status_view(StatusReport(two, unfinished=runs, lock=holder)))
+    told = _shown(status_view(StatusReport(PLACE, two, unfinished=runs, lock=holder)))
     assert f"The deployment {stopped.run_id} is not finished: at apply" in told
     assert (
         "regionshift resume" in told and "between two releases" in told and "Regions run 2 releases" in told
@@ -201,7 +202,7 @@ def test_a_run_names_its_migration(journal: Journal) -> None:
 
 def test_red_alarms_are_told_with_since_when() -> None:
     red = Signals((RedAlarm("errors", FIRST, "2026-05-01T09:00:00+02:00"),), {SECOND: "AccessDenied"})
-    told = _shown(status_view(StatusReport({}, signals=red)))
+    told = _shown(status_view(StatusReport(PLACE, {}, signals=red)))
     assert f"errors [{FIRST}] is in ALARM since 2026-05-01 07:00:00 UTC" in told
     assert f"Alarms of {SECOND} are not known: AccessDenied" in told
 
@@ -321,7 +322,7 @@ def test_an_alarm_of_the_replication_that_has_seen_nothing_is_told(
     )
     assert (bool(found.silent), bool(found.unseen)) == (silent, unseen)
     assert all("replication-latency" in each and SECOND in each for each in (*found.silent, *found.unseen))
-    told = _shown(status_view(StatusReport({}, signals=found)))
+    told = _shown(status_view(StatusReport(PLACE, {}, signals=found)))
     assert ("has no data yet: green says nothing" in told) == silent
     assert ("regionshift validate tries it" in told) == silent
     assert ("not allowed to see whether it has data" in told) == unseen
@@ -336,7 +337,7 @@ def test_figures_that_cannot_be_read_hide_no_red_alarm() -> None:
     found = signals_of(environment, [SECOND], environment.config.regions)
     assert [alarm.name for alarm in found.red] == [environment.clients.red]
     assert (found.unread, found.away) == ({}, {})
-    told = _shown(status_view(StatusReport({SECOND: RegionState("a")}, signals=found)))
+    told = _shown(status_view(StatusReport(PLACE, {SECOND: RegionState("a")}, signals=found)))
     assert "1 red" in told and f"How far {SECOND} is behind is not known: " in told
 
 

@@ -65,6 +65,7 @@ def test_everything_that_is_wrong_is_told_with_since_when_and_what_mends_it(
 ) -> None:
     checks = _checked(journal, BROKEN, CheckResult("network", SECOND, "passed", ""), delay=0.03)
     found = StatusReport(
+        PLACE,
         WELL,
         unfinished=[
             OpenRun("000004-deployment-1", "deployment", "x", "wave 2 waits for a person", True, "go on")
@@ -76,7 +77,6 @@ def test_everything_that_is_wrong_is_told_with_since_when_and_what_mends_it(
             replication={THIRD: ReplicationNow(1200.0, 14, 9, NOW, "CloudWatch")},
         ),
         checks=checks,
-        place=PLACE,
     )
     said = " ".join(_shown(found, width).split())
     for each in (
@@ -129,7 +129,7 @@ def test_thirty_regions_are_one_screen_and_what_is_wrong_has_its_line(width: int
     states = {region: RegionState(DIGEST) for region in regions}
     place = EnvironmentSeen("dev", "1", "aws", regions[0], 900.0, NOW)
     red = Signals((RedAlarm("errors", regions[17], "2026-05-01T09:00:00+00:00"),))
-    said = _shown(StatusReport(states, signals=red, place=place), width, height)
+    said = _shown(StatusReport(place, states, signals=red), width, height)
     assert len(said.splitlines()) <= height
     assert f"{regions[17]}  ·        3f9a2c81d0e4  1 red" in said
     assert "… and 28 more, well, release 3f9a2c81d0e4" in said
@@ -200,5 +200,5 @@ def test_what_goes_wrong_in_asking_is_not_taken_for_silence(wrong: Exception) ->
 def test_how_long_ago_is_told_in_its_largest_unit() -> None:
     place = EnvironmentSeen("dev", "1", "aws", FIRST, 900.0, NOW + timedelta(hours=2, minutes=5))
     checks = {FIRST: SimpleNamespace(at=NOW, failed=(), release=DIGEST, replication_seconds=None)}
-    said = _shown(StatusReport({FIRST: RegionState(DIGEST)}, checks=cast(Any, checks), place=place))
+    said = _shown(StatusReport(place, {FIRST: RegionState(DIGEST)}, checks=cast(Any, checks)))
     assert "  2 h  " in said and "Well." in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,8 @@ from regionshift.operations.migrations.carrying import Carrying
 
 _AT_ONCE = 16
 _REGIONS_AT_ONCE = 8
-_RUN = re.compile(r"\d{1,6}(-[a-z0-9-]*)?")
+RUN_NAME = re.compile(r"\d{1,6}(-[a-z0-9-]*)?")
+"""A run's id, its number, or the beginning of its id. The id of a migration may look so too."""
 SETTLED = ("completed", "rolled_back")
 """How a migration can end that needs nothing more of anybody."""
 
@@ -51,23 +53,24 @@ def run_named(journal: Journal, name: str) -> str:
     Raises:
         InputError: there is none, or ``name`` begins the ids of several migrations.
     """
-    if _RUN.fullmatch(name):
-        try:
+    return _run_named(journal, name) or journal.view(name).run_id
+
+
+def _run_named(journal: Journal, name: str) -> str | None:
+    """As `run_named`; None where there is none."""
+    if RUN_NAME.fullmatch(name):
+        with suppress(InputError):
             return journal.view(name).run_id
-        except InputError:
-            if not _migrations_beginning(journal, name):
-                raise
-    found = _migrations_beginning(journal, name)
-    if name in found:
-        return found[name]
-    if len(found) > 1:
+    runs = [run for run in journal.history() if name and run.of_data and run.subject.startswith(name)]
+    found = {run.subject: run.run_id for run in runs}  # the run that began each
+    if len(found) > 1 and name not in found:
         raise InputError(
             f"{name!r} begins the ids of several migrations: {', '.join(sorted(found))}",
             where=journal.store.url,
             remedy="give more of it",
             error_id="RS-RUN-001",
         )
-    return next(iter(found.values())) if found else journal.view(name).run_id
+    return found.get(name) or next(iter(found.values()), None)
 
 
 def migration_named(journal: Journal, name: str) -> str:
@@ -78,9 +81,10 @@ def migration_named(journal: Journal, name: str) -> str:
     Raises:
         InputError: ``name`` means a run that is about no migration, or several migrations.
     """
-    if not _RUN.fullmatch(name) and not _migrations_beginning(journal, name):
+    run = _run_named(journal, name)
+    if run is None and not RUN_NAME.fullmatch(name):
         return name
-    view = journal.view(run_named(journal, name))
+    view = journal.view(run or name)
     if not view.of_data:
         raise InputError(
             f"{view.run_id} is a {view.kind}, and no migration.",
@@ -89,12 +93,6 @@ def migration_named(journal: Journal, name: str) -> str:
             error_id="RS-RUN-001",
         )
     return str(view.opened["migration_id"])
-
-
-def _migrations_beginning(journal: Journal, name: str) -> dict[str, str]:
-    """{migration: the run that began it} of the migrations whose id begins so."""
-    runs = [run for run in journal.history() if run.of_data and run.subject.startswith(name)]
-    return {run.subject: run.run_id for run in runs} if name else {}
 
 
 @dataclass(frozen=True)
