@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -152,18 +151,15 @@ def test_a_record_that_cannot_be_read_is_no_check(journal: Journal) -> None:
     assert last_checks(journal, [SECOND]) == {}
 
 
-def test_a_region_that_hangs_keeps_nobody_waiting() -> None:
-    hangs = threading.Event()
-    answers = answers_within(
-        0.05, [FIRST, SECOND], lambda region: region if region == FIRST else str(hangs.wait(60))
-    )
+def test_a_region_that_hangs_keeps_nobody_waiting(hang: Callable[[], str]) -> None:
+    answers = answers_within(0.05, [FIRST, SECOND], lambda region: region if region == FIRST else hang())
     assert answers == {FIRST: FIRST}
-    hangs.set()
 
 
-def test_a_region_that_hangs_is_told_as_one_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    hangs = threading.Event()
-    monkeypatch.setattr(signals, "red_in", lambda *asked: [] if asked[-1] == FIRST else hangs.wait(60) or [])
+def test_a_region_that_hangs_is_told_as_one_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, hang: Callable[[], str]
+) -> None:
+    monkeypatch.setattr(signals, "red_in", lambda *asked: [] if asked[-1] == FIRST else list(hang()))
     config: Any = SimpleNamespace(target="local", deployment=SimpleNamespace(alarms=()))
     environment: Any = SimpleNamespace(config=config, called_config=config, now=lambda: NOW)
     environment.clients = SimpleNamespace(impatient=None)
@@ -171,21 +167,21 @@ def test_a_region_that_hangs_is_told_as_one_that_does_not_answer(monkeypatch: py
     regions = Regions(primary=FIRST, secondaries=(SECOND,))
     found = signals_of(environment, [FIRST, SECOND], regions, patience=0.05)
     assert found.away == {SECOND: "no answer within 0 s"}
-    hangs.set()
 
 
-def test_red_alarms_of_a_region_whose_figures_hang_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    hangs, red = threading.Event(), RedAlarm("errors", FIRST, "x")
+def test_red_alarms_of_a_region_whose_figures_hang_are_told(
+    monkeypatch: pytest.MonkeyPatch, hang: Callable[[], str]
+) -> None:
+    red = RedAlarm("errors", FIRST, "x")
     monkeypatch.setattr(signals, "red_in", lambda *_: [red])
     monkeypatch.setattr(signals, "terms_of", lambda _: SimpleNamespace(alarms=()))
-    monkeypatch.setattr(signals, "_replication", lambda *_: hangs.wait(60))
+    monkeypatch.setattr(signals, "_replication", lambda *_: hang())
     environment: Any = SimpleNamespace(
         config=None, called_config=None, clients=SimpleNamespace(impatient=None)
     )
     found = signals_of(environment, [FIRST], Regions(primary=FIRST), patience=0.05)
     assert (found.red, found.away) == ((red,), {})
     assert found.unmeasured == {FIRST: "no answer within 0 s"}
-    hangs.set()
 
 
 @pytest.mark.parametrize("wrong", [ValueError("a defect")])

@@ -112,17 +112,18 @@ def test_a_topic_that_fails_is_complained_of_once_and_the_others_are_told(error:
     assert [region for region, _ in sns.published] == [PRIMARY, PRIMARY]
 
 
-def test_a_topic_that_does_not_answer_is_waited_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telling, "_PATIENCE_S", 0.1)
-    hanging, kept_alive = threading.Event(), list[bool]()
+def test_a_topic_that_does_not_answer_is_waited_for_a_while_only(
+    monkeypatch: pytest.MonkeyPatch, hang: Callable[[], str]
+) -> None:
+    monkeypatch.setattr(telling, "_PATIENCE_S", 0.05)
+    kept_alive = list[bool]()
 
-    def hang() -> None:
+    def hanging() -> None:
         kept_alive.append(not threading.current_thread().daemon)
-        hanging.wait(60)
+        hang()
 
-    sns, complaints = Sns({SECONDARY: hang}), list[str]()
+    sns, complaints = Sns({SECONDARY: hanging}), list[str]()
     topics(sns, complaints).on_news("run", NEWS, [SECONDARY, PRIMARY])
     assert complaints == [f"the deployment topic of {SECONDARY} could not be told: no answer within 0 s"]
     assert [region for region, _ in sns.published] == [PRIMARY]
     assert kept_alive == [False], "the command would not end before the topic answers"
-    hanging.set()
