@@ -56,6 +56,8 @@ def test_a_release_that_was_taken_back_says_what_was_wrong_and_where_everything_
     assert [(each["check"], each["region"]) for each in failed] == [("function", "ap-southeast-2")], (
         "that all was well again on the way back does not hide it"
     )
+    asked = next(step for step in story["steps"] if step["step"] == "wave-2/validate")
+    assert data["checks"]["at"] == asked["ended"], "when it was found, and not when all was well again"
     assert {region["region"]: region["release"] for region in data["regions"]} == dict.fromkeys(
         report_runs.THREE, data["releases"]["columns"][0]["digest"]
     )
@@ -101,11 +103,9 @@ def test_a_delay_counts_only_since_the_primary_is_the_primary(tmp_path: Path) ->
     assert (later["environment"]["primary"], later["links"]) == ("eu-west-1", data["links"])
     roles = [{each["region"]: each["role"] for each in told["regions"]} for told in (data, later)]
     assert roles[0] == roles[1]
-    turn = next(step for step in data["story"]["steps"] if step["step"] == "turn")
-    assert turn["regions"] == ["eu-west-1", "us-east-1", "ap-southeast-2"]
-    assert next(step for step in data["story"]["steps"] if step["step"] == "validate")["regions"] == [
-        "eu-west-1"
-    ]
+    regions = {step["step"]: step["regions"] for step in data["story"]["steps"]}
+    assert regions["turn"] == ["eu-west-1", "us-east-1", "ap-southeast-2"]
+    assert (regions["validate"], regions["settings"]) == (["eu-west-1"], [])
 
 
 def test_a_migration_is_counted_from_plan_to_way_back(tmp_path: Path) -> None:
@@ -123,6 +123,17 @@ def test_a_migration_is_counted_from_plan_to_way_back(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "tone"), [("completed", "good"), ("rolled_back", "back"), ("incomplete", "bad")]
+)
+def test_a_migration_has_the_tone_of_its_end(tmp_path: Path, status: str, tone: str) -> None:
+    world = ReportWorld(tmp_path)
+    world.migrate("m", counts={"written": 3, "proven": 3}, status=status)
+    data = world.data()
+    assert (data["story"]["tone"], data["history"][0]["tone"]) == (tone, tone)
+    assert data["migrations"][0]["status"] == status.replace("_", " ")
+
+
 def test_releases_stand_side_by_side_and_a_secret_only_as_another_one(tmp_path: Path) -> None:
     data = report_runs.taken_back(tmp_path).data()["releases"]
     assert {row["path"]: row["values"] for row in data["rows"]} == {
@@ -130,6 +141,48 @@ def test_releases_stand_side_by_side_and_a_secret_only_as_another_one(tmp_path: 
         "secrets.token": ["value 1", "value 2"],
     }
     assert [len(column["runs_in"]) for column in data["columns"]] == [3, 0]
+
+
+def test_the_releases_that_a_run_comes_from_and_goes_to_are_there_whatever_runs_now(tmp_path: Path) -> None:
+    world = report_runs.success(tmp_path)
+    second, first = (record.digest for record in world.releases.kept())
+    before = world.keep(2048)
+    world.tick(60)
+    promoted = world.promote(before, 768)
+    *_, third, turned = (record.digest for record in world.releases.kept()[::-1])
+    for run, releases in {
+        "1": [first, turned],
+        "3": [first, second, turned],
+        promoted: [third, turned],
+    }.items():
+        columns = world.data(run)["releases"]["columns"]
+        assert {column["digest"]: len(column["runs_in"]) for column in columns} == {
+            **dict.fromkeys(releases, 0),
+            turned: 3,
+        }, run
+
+
+def test_a_migration_that_was_killed_at_once_is_told_as_far_as_it_came(tmp_path: Path) -> None:
+    world = ReportWorld(tmp_path)
+    opened = {"migration_id": "m", "source": "us-east-1", "target": "eu-west-1"}
+    run = world.journal.start("migration", opened)
+    run.append("plan", "before", "eu-west-1")
+    assert world.data()["migrations"] == [
+        {
+            "id": "m",
+            "source": "us-east-1",
+            "target": "eu-west-1",
+            "runs": [run.run_id],
+            "by": [world.by],
+            "started": world.at.isoformat(),
+            "ended": None,
+            "status": "not finished",
+            "planned": None,
+            "throughput": [],
+            "reasons": [],
+            **dict.fromkeys(("copied", "proven", "conflicts", "taken_back", "left_alone", "bytes"), 0),
+        }
+    ]
 
 
 def test_a_run_is_named_by_its_number_and_the_newest_is_meant_when_none_is(tmp_path: Path) -> None:
@@ -178,7 +231,15 @@ def test_a_run_whose_record_is_damaged_is_told_with_what_is_missing(
 
 def test_thirty_regions_have_a_place_each(tmp_path: Path) -> None:
     data = report_runs.thirty(tmp_path).data()
-    assert len(data["regions"]) == 30 and all(region["at"] for region in data["regions"])
+    east_and_north = {region["region"]: tuple(region["at"]) for region in data["regions"]}
+    assert len(set(east_and_north.values())) == 30
+    assert all(abs(east) <= 180 and abs(north) <= 90 for east, north in east_and_north.values())
+    assert all(sign * at > 10 for sign, at in zip((-1, 1), east_and_north["us-east-1"], strict=True)), (
+        "west and north"
+    )
+    assert all(sign * at > 10 for sign, at in zip((1, -1), east_and_north["ap-southeast-2"], strict=True)), (
+        "east and south"
+    )
     assert [len(wave) for wave in data["story"]["waves"]] == [1, 4, 10, 14, 1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,6 +44,7 @@ class Kept:
         self.gone = gone
 
     def diff(self, *digests: str) -> tuple[Difference, ...]:
+        assert digests == (OLD, NEW), "only what was there before can be compared"
         if self.gone in digests:
             raise InputError(f"no release is kept that begins with {self.gone}")
         return (Difference("config.function.memory", 512, 1024),)
@@ -92,15 +94,69 @@ def test_a_run_that_was_taken_back_is_told_whole(journal: Journal, width: int) -
         f"{SECOND} still at aaaaaaaaaaaa",
     ):
         assert each in said, each
+
+
+def test_a_run_is_json_whole(journal: Journal) -> None:
+    run = _failed(journal)
+    steps = [
+        ("wave-1/apply", "done", {}, False),
+        ("wave-1/bake", "failed", {"error": "red: errors [eu-west-1]"}, False),
+        ("back/wave-1/apply", "done", {}, True),
+    ]
     told = story_of(journal, cast(Any, Kept()), "1").to_json()
-    assert [(step["name"], step["end"], step["seconds"]) for step in told["steps"]] == [
-        ("wave-1/apply", "done", 5.0),
-        ("wave-1/bake", "failed", 5.0),
-        ("back/wave-1/apply", "done", 5.0),
+    assert json.loads(json.dumps(told)) == {
+        "run": run,
+        "kind": "deployment",
+        "by": "ann",
+        "began": "2026-05-01T09:30:00+00:00",
+        "ended": "2026-05-01T09:30:35+00:00",
+        "seconds": 35.0,
+        "outcome": "rolled back",
+        "ended_as": "failed, rolled back",
+        "reason": "wave-1/bake: red: errors [eu-west-1]",
+        "subject": "",
+        "settings": [
+            {
+                "regions": [FIRST, SECOND],
+                "before": OLD,
+                "after": NEW,
+                "differences": [{"path": "config.function.memory", "before": 512, "after": 1024}],
+                "unknown": "",
+            }
+        ],
+        "steps": [
+            {
+                "name": name,
+                "regions": [SECOND],
+                "began": f"2026-05-01T09:30:{5 + 10 * number:02}+00:00",
+                "seconds": 5.0,
+                "end": end,
+                "said": said,
+                "back": back,
+            }
+            for number, (name, end, said, back) in enumerate(steps)
+        ],
+        "regions": dict.fromkeys((SECOND, FIRST), f"still at {OLD[:12]}"),
+        "taken_back_by": [],
+        "parts": [],
+        "missing": None,
+    }
+
+
+def test_regions_that_do_a_step_at_once_end_it_each_for_itself(journal: Journal) -> None:
+    run = journal.start("deployment", {"releases": {FIRST: OLD, SECOND: OLD}})
+    for region in (FIRST, SECOND):
+        run.append("apply", "before", region)
+    run.append("apply", "failed", FIRST, {"error": "no"})
+    run.append("apply", "after", SECOND)
+    story = story_of(journal, cast(Any, Kept()), "1")
+    assert [(step.regions, step.end, step.seconds) for step in story.steps] == [
+        ((FIRST,), "failed", 10.0),
+        ((SECOND,), "done", 10.0),
     ]
-    assert list(told["settings"][0]["differences"]) == [
-        {"path": "config.function.memory", "before": 512, "after": 1024}
-    ]
+    assert [(change.before, change.differences) for change in story.changes] == [(None, ())], (
+        "a first release"
+    )
 
 
 def test_what_a_person_decided_and_what_never_ended_are_told(journal: Journal) -> None:
@@ -122,16 +178,28 @@ def test_a_release_that_is_no_longer_kept_is_said(journal: Journal) -> None:
 
 
 def test_parts_and_later_ways_back_are_named(journal: Journal) -> None:
+    journal.start("deployment", {"plan": PLAN}).close("succeeded")
     move = journal.start("move", {"move": {"from": FIRST, "to": SECOND}})
-    copy = journal.start("migration", {"migration_id": f"{move.run_id}-carry"})
-    copy.close("completed")
+    of_it = []
+    for kind, opened, outcome in (
+        ("deployment", {"releases": {SECOND: NEW}}, "succeeded"),
+        ("migration", {"migration_id": f"{move.run_id}-carry"}, "completed"),
+        ("migration", {"migration_id": "of-somebody-else"}, "completed"),
+        ("fence", {}, "fenced"),
+        ("promotion", {}, "promoted"),
+    ):
+        run = journal.start(kind, opened)
+        run.close(outcome)
+        of_it += [run.run_id] if opened.get("migration_id") != "of-somebody-else" and kind != "fence" else []
     move.close("moved")
-    said = _told(journal, "1")
-    assert f"  {copy.run_id}  completed" in said
+    journal.start("promotion", {}).close("promoted")
+    story = story_of(journal, cast(Any, Kept()), move.run_id)
+    assert [each.run_id for each in story.parts] == of_it
+    assert f"  {of_it[1]}  completed" in _told(journal, move.run_id)
     first = _failed(journal)
     journal.start("rollback", {"plan": PLAN, "of": first, "reason": "too slow"}).close("rolled_back")
-    assert "It was taken back later: regionshift history 000004-rollback-" in _told(journal, first)
-    assert "why: too slow" in _told(journal, "4")
+    assert "It was taken back later: regionshift history 000010-rollback-" in _told(journal, first)
+    assert "why: too slow" in _told(journal, "10")
 
 
 @pytest.mark.parametrize("short", ["3", "000003", "000003-dep", "3-deployment-"])
