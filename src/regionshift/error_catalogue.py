@@ -1,7 +1,7 @@
-"""Every error that a person can meet, by its id: what `regionshift explain` prints, and docs/errors.md.
+"""The catalogue of errors by id, for `regionshift explain` and docs/errors.md.
 
-An error carries its id (`errors.RegionshiftError.error_id`). An id is never given to something else: it stands in logs
-and tickets. One id serves every sentence for which a reader would do the same.
+An error has its id (`errors.RegionshiftError.error_id`). An id never gets another meaning, because it is in logs and
+tickets. Errors with the same remedy share one id.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ class CatalogueEntry:
     """One error.
 
     Args:
-        exit_code: of the command that meets it; 1 in place of 2 and 3 once the command has begun to change something.
+        exit_code: of the command; 1 instead of 2 and 3 after the command began to change something.
         happened: a sentence.
         causes: sentences, the likeliest first.
-        steps: what to do, in this order; commands in backquotes.
+        steps: remedies in this order; commands in backquotes.
     """
 
     exit_code: int
@@ -29,37 +29,37 @@ class CatalogueEntry:
 
 
 _E = CatalogueEntry
-_GO_ON = "`regionshift status` names what is unfinished; `regionshift resume` continues it."
+_GO_ON = "`regionshift status` names the open run; `regionshift resume` continues it."
 
 AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
     "The command line": {
         "RS-USAGE-001": _E(
             2,
-            "An option, an argument or a combination of them is not one that the command takes.",
-            ("A name is misspelled.", "Two options exclude each other.", "A value is outside of what is allowed."),
+            "The command does not know an option or an argument, or does not accept the combination.",
+            ("A name is misspelled.", "Two options exclude each other.", "A value is not allowed."),
             ("`regionshift help` lists every command; with a command's name it shows its options and examples.",),
         ),
         "RS-USAGE-002": _E(
             3,
             "The change was not confirmed, so nothing was changed.",
-            ("You answered no, or typed another name.", "Nobody can be asked: standard input is no terminal."),
+            ("You answered no, or typed another name.", "Nobody can answer: standard input is not a terminal."),
             (
-                "`regionshift preview` shows what would change.",
-                "In a script or a pipeline, look at the plan first, then add `--yes`.",
+                "`regionshift preview` shows the changes.",
+                "In a script or a pipeline, read the plan first, then add `--yes`.",
             ),
         ),
         "RS-USAGE-003": _E(
             130,
-            "The command was stopped before it was done. The state is whole and the lock is free.",
-            ("Ctrl-C or a signal.", "A question was left unanswered."),
-            (_GO_ON, "`regionshift resume --back` takes it back instead."),
+            "The command was stopped before its end. The state is complete and the lock is free.",
+            ("Ctrl-C or a signal.", "A question was not answered."),
+            (_GO_ON, "`regionshift resume --back` undoes it instead."),
         ),
         "RS-INTERNAL-001": _E(
             1,
-            "Something happened that Regionshift does not expect: a defect of Regionshift.",
-            ("The error's name and text say what.",),
+            "A defect of Regionshift: something unexpected happened.",
+            ("The error's name and text have the details.",),
             (
-                "Run the command again with `-v` to see where, and report that.",
+                "Run the command again with `-v` to see where it fails, and report it.",
                 _GO_ON,
             ),
         ),
@@ -67,47 +67,47 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
     "Settings": {
         "RS-SETTINGS-001": _E(
             2,
-            "The settings file has mistakes. Nothing was touched.",
+            "The settings file has mistakes. Nothing was changed.",
             ("A field is unknown or has a wrong value.", "Two fields contradict each other.", "The YAML is broken."),
-            ("Fix each mistake that is listed, with its line.", "docs/settings.md describes every field."),
+            ("Fix each listed mistake.", "docs/settings.md describes every field."),
         ),
         "RS-SETTINGS-002": _E(
             2,
-            "There is no settings file where the command looks.",
+            "The command found no settings file.",
             ("You are in another folder.", "The file has another name."),
             ("Write one: `regionshift init`.", "Or name it with `--config`."),
         ),
         "RS-SETTINGS-003": _E(
             2,
-            "The command has to change the settings file and cannot do it exactly.",
+            "The command must change the settings file, and cannot do it exactly.",
             (
                 "Anchors, merges or variables give the value.",
-                "A REGIONSHIFT_ variable or an option replaces what the file says.",
+                "A REGIONSHIFT_ variable or an option overrides the file.",
                 "The file or its folder cannot be written.",
             ),
-            ("Make the change that the error names yourself, or take the variable away.", "Run the command again."),
+            ("Make the named change yourself, or remove the variable.", "Run the command again."),
         ),
         "RS-SETTINGS-004": _E(
             1,
             "A change of primary could not write the settings file, or could not restore it.",
             ("Somebody changed the file meanwhile.", "The disk or the folder's permissions do not allow it."),
-            ("Write the two regions into the file as the error says.", "`regionshift resume`"),
+            ("Write the two regions into the file, as in the error.", "`regionshift resume`"),
         ),
         "RS-SETTINGS-005": _E(
             2,
             "The value of a secret of `application.secrets` cannot be used.",
-            ("Its variable, file or secret is missing or empty.", "The value is longer than its store takes."),
-            ("Set what the error names.", "`regionshift doctor` checks all of them."),
+            ("Its variable, file or secret is missing or empty.", "The value is too long for its store."),
+            ("Set the named variable, file or secret.", "`regionshift doctor` checks all of them."),
         ),
         "RS-SETTINGS-006": _E(
             2,
-            "A region has fewer availability zones than `network.zones` asks for.",
-            ("The region has no more.", "The account may not use one of them."),
+            "A region has fewer availability zones than `network.zones`.",
+            ("The region has fewer zones.", "The account may not use one of them."),
             ("Lower `network.zones` to the number in the error.",),
         ),
         "RS-SETTINGS-007": _E(
             2,
-            "`state` names no place that Regionshift can keep its state in.",
+            "`state` is not a place where Regionshift can keep its state.",
             ("The URL is misspelled.", "It needs credentials that are missing."),
             ("Write `file:///FOLDER` or `s3://BUCKET/PREFIX?region=REGION`.", "`regionshift doctor`"),
         ),
@@ -115,17 +115,17 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             2,
             "The files of a pipeline cannot be written from these settings.",
             ("`state` is a folder, which jobs do not share.", "`pipeline.image` is missing.", "A path is unusual."),
-            ("`regionshift bootstrap` makes a bucket and a key for the state.", "docs/pipeline.md has an example."),
+            ("`regionshift bootstrap` creates a bucket and a key for the state.", "docs/pipeline.md has an example."),
         ),
         "RS-SETTINGS-009": _E(
             2,
-            "A pipeline's role would need more managed policies than IAM attaches to a role.",
+            "A pipeline's role would need more managed policies than IAM allows.",
             ("`carry` has many entries or long names.",),
             ("Shorten `carry` or the names, or ask for a higher quota in Service Quotas.",),
         ),
         "RS-SETTINGS-010": _E(
             2,
-            "A proxy variable holds no URL of a host and a port.",
+            "A proxy variable is not a URL with a host and a port.",
             ("Special characters of the password are not percent-encoded.",),
             ("Write `http://USER:PASSWORD@HOST:PORT`; a slash in the password is %2F.",),
         ),
@@ -135,7 +135,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             1,
             "A file of this machine could not be read or written.",
             ("Its permissions do not allow it.", "The disk is read-only or broken."),
-            ("Fix what the error names, then run the command again.",),
+            ("Fix the cause in the error, then run the command again.",),
         ),
         "RS-FILE-002": _E(
             2,
@@ -145,28 +145,28 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-FILE-003": _E(
             2,
-            "The settings file exists already, and `init` does not replace it by itself.",
+            "The settings file exists already, and `init` does not replace it.",
             ("You ran `init` before.",),
             ("Name another file with `--config`, or replace it: `regionshift init --yes`",),
         ),
         "RS-FILE-004": _E(
             1,
-            "A disk of this machine is full. Nothing is taken back for that; the run stays open.",
+            "A disk of this machine is full. Nothing is rolled back; the run stays open.",
             ("The state, .regionshift or the temporary folder has filled the disk.",),
-            ("Make room where the error says.", "`regionshift resume`"),
+            ("Free space in the named folder.", "`regionshift resume`"),
         ),
         "RS-FILE-005": _E(
             3,
-            "A disk of this machine has too little room to begin a run.",
+            "A disk of this machine has too little space to begin a run.",
             ("The state, .regionshift or the temporary folder is on a full disk.",),
-            ("Make room where the error says.", "`regionshift doctor`"),
+            ("Free space in the named folder.", "`regionshift doctor`"),
         ),
         "RS-FILE-006": _E(
             3,
-            "Files of the pipeline were changed since `ci` wrote them; writing them would lose that.",
+            "Somebody changed files of the pipeline since `ci` wrote them; writing them would lose the changes.",
             ("Somebody edited a generated file.",),
             (
-                "Look at the difference that is printed.",
+                "Read the printed difference.",
                 "Put your change elsewhere, or replace the files: `regionshift ci github --overwrite`",
             ),
         ),
@@ -177,7 +177,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
             "AWS refused a call: the credentials lack a permission.",
             ("The role has policies of older settings.", "Another role or profile is in use.", "An SCP denies it."),
             (
-                "`aws sts get-caller-identity` shows who asks.",
+                "`aws sts get-caller-identity` shows whose credentials are used.",
                 "`regionshift policy deploy` prints the policies that the role needs.",
             ),
         ),
@@ -189,7 +189,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-AWS-003": _E(
             1,
-            "A region did not answer as it should.",
+            "A region did not answer correctly.",
             ("The network or a proxy of this machine.", "AWS has an outage there.", "The embedded AWS is down."),
             (
                 "Look at https://health.aws.amazon.com; for `target: local`: `regionshift local status`",
@@ -200,14 +200,14 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         "RS-AWS-004": _E(
             1,
             "AWS asked several times for fewer requests.",
-            ("Other programs use the same account.", "Many regions or objects at once."),
+            ("Other programs use the same account.", "Many regions or objects at the same time."),
             ("Wait a minute, then run the command again.",),
         ),
         "RS-AWS-005": _E(
             1,
             "A quota of the account is used up.",
             ("The region has as many resources of this type as AWS allows.",),
-            ("`regionshift doctor` shows what is used of each quota.", "Ask for more in Service Quotas."),
+            ("`regionshift doctor` shows the use of each quota.", "Ask for more in Service Quotas."),
         ),
         "RS-AWS-006": _E(
             1,
@@ -217,25 +217,28 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-AWS-007": _E(
             1,
-            "AWS refused a call for a reason of its own; the error has its words and its code.",
-            ("The code says which.",),
+            "AWS refused a call; the error has AWS's text and code.",
+            ("The code says why.",),
             ("Run the command again with `-v`: it shows the call and its request id.", "`regionshift doctor`"),
         ),
         "RS-AWS-008": _E(
             1,
             "S3 refused a request while objects were copied or records were read.",
             ("A permission, a bucket policy or a key's policy.", "Versioning was switched off meanwhile."),
-            ("Fix what S3's code names.", "`regionshift status`, then run `migrate` again with the same `--id`."),
+            (
+                "Fix the cause that S3's code names.",
+                "`regionshift status`, then run `migrate` again with the same `--id`.",
+            ),
         ),
         "RS-AWS-009": _E(
             3,
-            "Copying cannot speak TLS to the proxy itself.",
+            "Copies cannot use a proxy with an https:// address.",
             ("HTTPS_PROXY begins with https://.",),
-            ("Write it as http://; what passes through it is encrypted from end to end all the same.",),
+            ("Write it as http://; the traffic through the proxy is still encrypted from end to end.",),
         ),
         "RS-AWS-010": _E(
             3,
-            "The credentials belong to another account than the settings say, or to nobody.",
+            "The credentials belong to another account than the one in the settings, or to nobody.",
             ("Another profile is active.", "`account` in the settings is wrong."),
             ("`aws sts get-caller-identity`", "Switch the profile, or correct `account`."),
         ),
@@ -246,7 +249,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
                 "The target is aws, and a variable or profile points at an endpoint that is not AWS.",
                 "The target is local, and `--endpoint` is not on this machine.",
             ),
-            ("Unset what `regionshift local env` printed, or set `--target local`.",),
+            ("Unset the variables of `regionshift local env`, or set `--target local`.",),
         ),
         "RS-AWS-012": _E(
             3,
@@ -265,25 +268,25 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         "RS-ENGINE-001": _E(
             2,
             "There is no Pulumi CLI that Regionshift can use.",
-            ("It is not installed or not on the PATH.", "It is older than what is needed."),
+            ("It is not installed or not on the PATH.", "It is too old."),
             ("`make setup` in the repository builds one; or install Pulumi and put it on the PATH.",),
         ),
         "RS-ENGINE-002": _E(
             1,
-            "The engine could not create, change or delete a resource. What was done is in the state.",
-            ("AWS refused it: the error repeats its words.", "Something with that name exists already."),
+            "The engine could not create, change or delete a resource. The state has the finished changes.",
+            ("AWS refused it: the error has AWS's text.", "Something with that name exists already."),
             ("Fix the cause.", _GO_ON, "`regionshift up --refresh` reads everything back first."),
         ),
         "RS-ENGINE-003": _E(
             1,
             "The engine's state file was cut off, and its copy does not help.",
             ("The machine was switched off while it was written, or the disk was full.",),
-            ("`regionshift up` restores it from its copy where there is one.", "Else restore the file from a backup."),
+            ("`regionshift up` restores it from its copy if there is one.", "Otherwise restore it from a backup."),
         ),
         "RS-ENGINE-004": _E(
             3,
-            "The engine of another run is still at work, or left its lock.",
-            ("A command was killed and its `pulumi` process lives on.", "Another command is running."),
+            "The engine of another run is still at work, or left its lock behind.",
+            ("A command was killed, and its `pulumi` process is still running.", "Another command is running."),
             (
                 "Wait until the `pulumi` process has ended.",
                 "If the command was killed: run yours again with `--force`.",
@@ -291,15 +294,15 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-ENGINE-005": _E(
             1,
-            "The function's archive cannot be built: a package is not what it is locked to.",
-            ("A dependency was upgraded, edited or removed by hand.",),
+            "The function's archive cannot be built: a package differs from its lock.",
+            ("Somebody upgraded, edited or removed a dependency.",),
             ("Run the `pip install` that the error names.",),
         ),
         "RS-ENGINE-006": _E(
             1,
-            "The engine would have changed something that does not belong to this step; it was stopped.",
-            ("A resource was changed by hand.", "The settings changed since the last `up`."),
-            ("`regionshift drift` shows what was changed by hand.", "`regionshift resume`"),
+            "The engine was stopped, because it would have changed a resource outside this step.",
+            ("Somebody changed a resource by hand.", "The settings changed since the last `up`."),
+            ("`regionshift drift` shows changes by hand.", "`regionshift resume`"),
         ),
     },
     "State and lock": {
@@ -311,55 +314,55 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-STATE-002": _E(
             1,
-            "Something under the state URL is not what Regionshift wrote there.",
-            ("The file was edited, cut or replaced.", "Another key is in use than the state was made with."),
-            ("Restore the object that is named from a backup or an older version. Do not delete it.",),
+            "An object at the state URL differs from the one that Regionshift wrote.",
+            ("The file was edited, cut or replaced.", "The key is not the one that the state was created with."),
+            ("Restore the named object from a backup or an older version. Do not delete it.",),
         ),
         "RS-STATE-003": _E(
             3,
-            "Events of the journal are not sealed with this state's key, so nothing is done by them.",
+            "Events of the journal are not sealed with this state's key, so no command follows them.",
             ("An older version of Regionshift wrote them.", "Somebody without the key wrote them."),
-            ("`regionshift history` lists the runs.", "If all are yours: `regionshift history --seal`"),
+            ("`regionshift history` lists the runs.", "If you trust all of them: `regionshift history --seal`"),
         ),
         "RS-STATE-004": _E(
             3,
             "The key file of the state is missing on this machine, or others may read it.",
-            ("The state was made on another machine.", "The file's mode is too open."),
+            ("The state was created on another machine.", "The file's mode is too open."),
             ("Copy .regionshift/state.key from that machine.", "`chmod 600 .regionshift/state.key`"),
         ),
         "RS-STATE-005": _E(
             3,
             "The state belongs to an environment with another name, account or target.",
             ("The settings were renamed or copied.", "An older version kept it elsewhere."),
-            ("Set `project`, `environment`, `account` and `target` as they were, or use another `state`.",),
+            ("Restore `project`, `environment`, `account` and `target`, or use another `state`.",),
         ),
         "RS-STATE-006": _E(
             3,
-            "A run or a release was made by another version of Regionshift.",
-            ("Two versions work on one environment.", "Regionshift was upgraded in the middle of a run."),
-            ("Use the version that the error names to finish it.", "Then `regionshift up` with this version."),
+            "Another version of Regionshift made the run or the release.",
+            ("Two versions are used for one environment.", "Regionshift was upgraded in the middle of a run."),
+            ("Finish it with the named version.", "Then `regionshift up` with this version."),
         ),
         "RS-STATE-007": _E(
             3,
-            "Too many other commands write to the journal at the same moment.",
+            "Too many other commands write to the journal at the same time.",
             ("Several pipelines work on one environment.",),
-            ("`regionshift status` shows who is at work; run the command again when they are done.",),
+            ("`regionshift status` shows who is at work; run the command again afterwards.",),
         ),
         "RS-STATE-008": _E(
             3,
-            "The set of regions that get no call changed while the command began.",
-            ("Another command fenced a region, or brought one back.", "The journal holds an event without a seal."),
-            ("Run the command again; if it says the same: `regionshift doctor`",),
+            "While the command began, a region was fenced or brought back.",
+            ("Another command fenced a region, or brought one back.", "The journal has an event without a seal."),
+            ("Run the command again; if the error stays: `regionshift doctor`",),
         ),
         "RS-STATE-009": _E(
             3,
             "The region of the state's bucket or key follows the primary region, which is about to change.",
             ("`state` or `state_secrets` has no `?region=`.",),
-            ("Add `?region=REGION` to it as the error says.",),
+            ("Add `?region=REGION`, as in the error.",),
         ),
         "RS-LOCK-001": _E(
             3,
-            "Another command works on this environment and holds its lock.",
+            "Another command holds the lock of this environment.",
             ("A colleague or a pipeline is at work.", "A killed command left the lock."),
             (
                 "`regionshift status` shows who holds it and since when.",
@@ -370,28 +373,28 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         "RS-LOCK-002": _E(
             1,
             "The command lost the lock while it worked, so it stopped writing.",
-            ("Somebody broke it with `--force`.", "The state could not be reached for longer than the lock lasts."),
+            ("Somebody broke it with `--force`.", "The state was not reachable for longer than the lock lasts."),
             ("`regionshift status` shows who holds it now.", "`regionshift resume`"),
         ),
     },
     "Runs and releases": {
         "RS-RUN-001": _E(
             2,
-            "There is no such run, or it is of another kind than the command works on.",
+            "There is no such run, or the command does not work on runs of its kind.",
             ("The id is misspelled.", "It belongs to another environment."),
             ("`regionshift history` lists the runs with their ids.",),
         ),
         "RS-RUN-002": _E(
             2,
-            "There is no run that the command could continue or take back.",
+            "There is no run to continue or undo.",
             ("It ended already.", "Somebody else resumed it."),
             ("`regionshift history` shows how each run ended.",),
         ),
         "RS-RUN-003": _E(
             3,
-            "Another run of this environment is not finished, and this command cannot begin beside it.",
+            "Another run of this environment is not finished, and this command must wait for it.",
             ("A command was stopped or killed.", "A wave waits for a person."),
-            ("`regionshift status`", "`regionshift resume` continues it; `regionshift resume --back` takes it back."),
+            ("`regionshift status`", "`regionshift resume` continues it; `regionshift resume --back` undoes it."),
         ),
         "RS-RUN-004": _E(
             3,
@@ -401,15 +404,15 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-RUN-005": _E(
             3,
-            "This run cannot be taken back, or there is nothing of it to take back.",
-            ("It deleted something.", "It is past its last step back.", "A later run changed it."),
-            ("`regionshift resume` ends it.", "`regionshift history` names later runs: take those back first."),
+            "This run cannot be undone, or there is nothing to undo.",
+            ("It deleted something.", "It is past its last step that can be undone.", "A later run changed it."),
+            ("`regionshift resume` ends it.", "`regionshift history` names later runs: undo those first."),
         ),
         "RS-RUN-006": _E(
             3,
-            "Taking this deployment back would delete a region that it made, with all data there.",
+            "The rollback of this deployment would delete a region that it created, with all data there.",
             ("The region had no release before.",),
-            ("Look at what the region holds.", "If it may go: `regionshift rollback --to-nothing`"),
+            ("Look at the data in the region.", "If you do not need it: `regionshift rollback --to-nothing`"),
         ),
         "RS-RUN-007": _E(
             3,
@@ -419,76 +422,76 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-RUN-008": _E(
             1,
-            "A step of a run failed. The error says which, and what became of the run.",
+            "A step of a run failed. The error names the step and the end of the run.",
             ("A check failed, an alarm turned red in the bake, or AWS refused a change.",),
             (
-                "`regionshift history RUN` shows every step, what failed and what was taken back.",
-                "Of an alarm that is named: `regionshift explain ALARM`.",
+                "`regionshift history RUN` shows every step, the failure and the rollback.",
+                "For a named alarm: `regionshift explain ALARM`.",
                 "`regionshift validate` checks every region.",
                 _GO_ON,
             ),
         ),
         "RS-RUN-009": _E(
             1,
-            "Checks of a region failed in the middle of a run, so the run went no further.",
+            "Checks of a region failed in the middle of a run, so the run stopped.",
             ("The region is not well.", "A permission for the check is missing."),
-            ("`regionshift history RUN`", "`regionshift validate`", "Fix what failed, then `regionshift resume`."),
+            ("`regionshift history RUN`", "`regionshift validate`", "Fix them, then `regionshift resume`."),
         ),
         "RS-RUN-010": _E(
             1,
-            "The move succeeded, but the old region was not taken down.",
-            ("It was not confirmed.", "It holds data."),
+            "The move succeeded, but the old region was not deleted.",
+            ("You did not confirm it.", "It has data."),
             ("`regionshift move --from A --to B --retire` with the same regions asks again.",),
         ),
         "RS-RUN-011": _E(
             3,
-            "The run is no deployment in waves, so no single wave of it can be approved.",
+            "The run is not a deployment in waves, so it has no wave to approve.",
             ("`--run` names another run.",),
-            ("`regionshift status` names what is unfinished, and what continues it.",),
+            ("`regionshift status` names the open run and the next command.",),
         ),
         "RS-RELEASE-001": _E(
             2,
-            "There is no such release, or the name fits more than one.",
+            "There is no such release, or the name matches more than one.",
             ("It is misspelled or too short.", "No region has a release yet."),
             ("`regionshift releases` lists them.",),
         ),
         "RS-RELEASE-002": _E(
             3,
-            "The release is no longer kept, so nothing can go back to it.",
-            ("`deployment.keep_releases` or `deployment.keep_days` let it go.",),
-            ("`regionshift releases` lists those that are kept.", "Set the old values again and run `regionshift up`."),
+            "The release is no longer kept, so nothing can be rolled back to it.",
+            ("It is older than `deployment.keep_releases` and `deployment.keep_days` allow.",),
+            ("`regionshift releases` lists the kept releases.", "Set the old values again, and run `regionshift up`."),
         ),
         "RS-PLAN-001": _E(
             3,
-            "The plan may not be carried out. The findings that are listed say why.",
+            "The plan may not run. The listed findings say why.",
             (
                 "Data would be lost, permissions would grow, or a policy breaks a rule.",
-                "Something needed is missing or in the way. With wrong input the exit code is 2.",
+                "Something needed is missing, or something is in the way. With wrong input the exit code is 2.",
             ),
             (
                 "Each finding says what to do; `regionshift preview` shows them again.",
-                "Allow what is meant: `--allow-data-loss`, or `--allow-broadening ID`.",
+                "If you want this: `--allow-data-loss`, or `--allow-broadening ID`.",
             ),
         ),
     },
     "Environment and regions": {
         "RS-ENVIRONMENT-001": _E(
             1,
-            "The environment is not up, or not wholly.",
-            ("`up` was never run, or did not end.", "The settings name another environment or target."),
+            "The environment does not exist, or is incomplete.",
+            ("Nobody ran `up`, or it did not end.", "The settings name another environment or target."),
             ("`regionshift status`", "`regionshift up`"),
         ),
         "RS-ENVIRONMENT-002": _E(
             3,
-            "The command needs an environment or a region that is up.",
-            ("`up` was never run with these settings.",),
+            "The command needs an existing environment or region.",
+            ("Nobody ran `up` with these settings.",),
             ("`regionshift up`",),
         ),
         "RS-ENVIRONMENT-003": _E(
             3,
-            "The environment is protected, so nothing of it is deleted.",
+            "The environment is protected, so nothing is deleted.",
             ("`protect` is true, or the environment counts as production.",),
-            ("If it is meant: set `protect: false`, run `regionshift up`, then repeat the command.",),
+            ("If you want to delete it: set `protect: false`, run `regionshift up`, then repeat the command.",),
         ),
         "RS-ENVIRONMENT-004": _E(
             3,
@@ -498,21 +501,21 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-ENVIRONMENT-005": _E(
             3,
-            "Something is not this environment's, so it is neither changed nor deleted.",
-            ("It has no tags of this environment.", "Somebody wrote it into the state.", "It is another account's."),
-            ("Find its owner.", "If it is yours: `regionshift up --refresh` puts its tags back."),
+            "A resource does not belong to this environment, so it is not changed or deleted.",
+            ("It has no tags of this environment.", "Somebody wrote it into the state.", "Another account owns it."),
+            ("Find its owner.", "If it is yours: `regionshift up --refresh` restores its tags."),
         ),
         "RS-ENVIRONMENT-006": _E(
             3,
-            "Data would be lost, and that was not allowed.",
-            ("A bucket, a release or a journal would go.",),
-            ("Copy what you want to keep.", "Run the command again with `--allow-data-loss`."),
+            "Data would be lost, and you did not allow it.",
+            ("A bucket, a release or a journal would be deleted.",),
+            ("Copy the data that you want to keep.", "Run the command again with `--allow-data-loss`."),
         ),
         "RS-ENVIRONMENT-007": _E(
             1,
-            "Something that was to be deleted is still there.",
-            ("It was made by hand.", "Object Lock or a legal hold keeps it.", "Something goes on writing it."),
-            ("Delete what is named by hand, or run the same command again.",),
+            "Something was not deleted.",
+            ("Somebody created it by hand.", "Object Lock or a legal hold keeps it.", "Something keeps writing it."),
+            ("Delete the named resources by hand, or run the same command again.",),
         ),
         "RS-ENVIRONMENT-008": _E(
             3,
@@ -523,63 +526,63 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         "RS-REGION-001": _E(
             2,
             "A region that you named does not fit the command.",
-            ("It is no region of this environment.", "It is the primary, or it is not.", "It is named twice."),
+            ("It is not a region of this environment.", "It is the primary, or it is not.", "It is named twice."),
             ("`regionshift status` lists the regions with their roles.",),
         ),
         "RS-REGION-002": _E(
             3,
-            "The region is fenced: it gets no call until it is brought back.",
+            "The region is fenced: Regionshift does not call it until it is brought back.",
             ("Its environment moved away with `promote --source-lost`.",),
             ("When it answers again: `regionshift up --rejoin REGION`",),
         ),
         "RS-REGION-003": _E(
             3,
             "No region would be left.",
-            ("All of them are skipped or go back to nothing.",),
-            ("Skip fewer regions; to take everything down: `regionshift destroy`",),
+            ("All of them are skipped or rolled back to nothing.",),
+            ("Skip fewer regions; to delete everything: `regionshift destroy`",),
         ),
         "RS-REGION-004": _E(
             1,
-            "Roles of a region are still denied everything by the fence.",
+            "The fence still denies everything to roles of a region.",
             ("IAM refused or did not answer.",),
-            ("When IAM answers again: `regionshift resume`", "Or delete the policy that the error names by hand."),
+            ("When IAM answers again: `regionshift resume`", "Or delete the named policy by hand."),
         ),
         "RS-REGION-005": _E(
             3,
-            "What the settings say is not what is up, and this command changes nothing but the primary.",
+            "The settings differ from the deployed ones, and this command changes only the primary.",
             ("The settings changed since the last `up`.", "A deployment did not reach every region."),
             ("`regionshift preview` shows the difference.", "`regionshift up`, then the command again."),
         ),
         "RS-REGION-006": _E(
             3,
-            "A secret that the application reads is not in the region that is to be the primary.",
-            ("It was never carried there.",),
+            "A secret of the application is missing in the region that would become the primary.",
+            ("Nobody copied it there.",),
             ("Name it under `carry` and run `regionshift migrate`.",),
         ),
     },
     "Carrying data": {
         "RS-CARRY-001": _E(
             2,
-            "There is nothing to carry.",
-            ("`carry` is empty.", "Its prefixes, paths or patterns select nothing.", "A named object is not there."),
+            "There is nothing to copy.",
+            ("`carry` is empty.", "Its prefixes, paths or patterns select nothing.", "A named object does not exist."),
             ("Look at `carry`.", "`regionshift migrate --plan-only` shows what it selects."),
         ),
         "RS-CARRY-002": _E(
             2,
-            "A place under `carry` is not there, is in another region, or is source and target at once.",
+            "A place under `carry` does not exist, is in another region, or is both source and target.",
             ("A name or a region is misspelled.",),
             ("Correct the entry that the error names.",),
         ),
         "RS-CARRY-003": _E(
             2,
-            "A bucket does not keep versions, which taking back needs.",
+            "A bucket has no versioning, so the migration could not be undone.",
             ("Versioning was never enabled, or was suspended.",),
             ("Run the `aws s3api put-bucket-versioning` command that the error prints.",),
         ),
         "RS-CARRY-004": _E(
             2,
-            "The key for what is carried cannot be used there.",
-            ("`kms_key` names a key of another region, or none that exists.",),
+            "The key for the copies cannot be used there.",
+            ("`kms_key` names a key of another region, or a missing key.",),
             ("Name an alias that each region has, or put {region} into the ARN.",),
         ),
         "RS-CARRY-005": _E(
@@ -590,14 +593,14 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-CARRY-006": _E(
             3,
-            "There is no permission for what `carry` names.",
-            ("`carry` changed since the last `up`.", "The bucket is another account's.", "A policy denies it."),
-            ("`regionshift up` gives the worker its permissions.", "Of another account: set `source_account`."),
+            "There is no permission for the data that `carry` names.",
+            ("`carry` changed since the last `up`.", "The bucket belongs to another account.", "A policy denies it."),
+            ("`regionshift up` gives the worker its permissions.", "For another account: set `source_account`."),
         ),
         "RS-CARRY-007": _E(
             3,
-            "The target bucket is under Object Lock, so nothing written there could be taken back.",
-            ("The bucket has Object Lock enabled.",),
+            "The target bucket has Object Lock, so a migration there could not be undone.",
+            ("Somebody enabled Object Lock on the bucket.",),
             ("Name a target bucket without it.",),
         ),
         "RS-CARRY-008": _E(
@@ -608,7 +611,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-CARRY-009": _E(
             3,
-            "Items cannot be carried: somebody else's are in the target, or they cannot be read.",
+            "Items cannot be copied: the target has somebody else's items, or the source cannot be read.",
             ("Somebody changed them in the target.",),
             (
                 "`regionshift migrate --plan-only` names each with its reason.",
@@ -617,15 +620,15 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-CARRY-010": _E(
             3,
-            "A migration names something that `carry` no longer names, so nothing is done there.",
+            "A migration names data that `carry` no longer names, so nothing is done.",
             ("`carry` changed since the migration began.",),
             ("Name it again under `carry`, then `regionshift up`.",),
         ),
         "RS-CARRY-011": _E(
             1,
-            "What is to be carried cannot be listed or read.",
+            "The source data cannot be listed or read.",
             ("The service asked for fewer requests or failed.", "The answer was cut by a proxy."),
-            ("Run the same command again; it goes on where it was.",),
+            ("Run the same command again; it continues.",),
         ),
     },
     "Migrations": {
@@ -637,18 +640,18 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-MIGRATION-002": _E(
             1,
-            "The execution that carries data ended without success.",
+            "The execution that copies data failed.",
             ("Items failed, the worker ran out of time, or somebody stopped it.",),
             (
-                "`regionshift status ID` shows what failed.",
-                "Run the command that the error prints: the same id goes on where it was.",
+                "`regionshift status ID` shows the failed items.",
+                "Run the printed command: the same id continues.",
             ),
         ),
         "RS-MIGRATION-003": _E(
             1,
-            "What was copied could not all be proven, or not all be taken back.",
-            ("Something changed while it was copied.",),
-            ("`regionshift status ID --verify` names what differs.", "`regionshift resume`"),
+            "Some copies could not be proven, or could not be undone.",
+            ("Somebody changed items during the copy.",),
+            ("`regionshift status ID --verify` names the differences.", "`regionshift resume`"),
         ),
         "RS-MIGRATION-004": _E(
             3,
@@ -658,49 +661,49 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-MIGRATION-005": _E(
             3,
-            "The id belongs to another migration, or to one that was taken back.",
-            ("Other entries or regions were asked for under the same id.",),
-            ("Use another `--id`, or ask for what that one was begun with.",),
+            "The id belongs to another migration, or to one that was rolled back.",
+            ("The same id was used for other entries or regions.",),
+            ("Use another `--id`, or the entries and regions of that migration.",),
         ),
         "RS-MIGRATION-006": _E(
             3,
-            "Another call is planning this migration at the moment.",
+            "Another call is planning this migration.",
             ("Two commands with one id.", "A call was killed while it planned."),
             ("Run it again with the same id when the other has ended.",),
         ),
         "RS-MIGRATION-007": _E(
             3,
-            "What would be carried changed since you confirmed it. Nothing was copied.",
+            "The data changed after you confirmed the plan. Nothing was copied.",
             ("Somebody writes to the source or the target.",),
-            ("Look at the new plan and confirm it.", "`--yes` takes what is there when it begins."),
+            ("Read the new plan and confirm it.", "`--yes` copies the data as it is at the start."),
         ),
         "RS-MIGRATION-008": _E(
             3,
-            "A record of the migration is not what this environment wrote, so nothing is done by it.",
-            ("Somebody changed it.", "A release from before records were sealed wrote it."),
-            ("Find who wrote it: docs/security.md, Records.", "Take such a migration back with that release."),
+            "This environment did not write a record of the migration, so no command follows it.",
+            ("Somebody changed it.", "An old version wrote it, without a seal."),
+            ("Find who wrote it: docs/security.md, Records.", "Roll such a migration back with that version."),
         ),
         "RS-MIGRATION-009": _E(
             3,
-            "The record of what was there before a batch is missing, so the batch cannot be taken back.",
+            "The record of the items before a batch is missing, so the batch cannot be undone.",
             ("Somebody deleted the object.",),
-            ("Restore the object that is named; the bucket keeps its versions.", "`regionshift rollback ID`"),
+            ("Restore the named object; the bucket has its versions.", "`regionshift rollback ID`"),
         ),
         "RS-MIGRATION-010": _E(
             3,
             "The environment has no key for the records of migrations.",
-            ("It stands with an older release.",),
+            ("It has an older release.",),
             ("`regionshift up`",),
         ),
         "RS-MIGRATION-011": _E(
             2,
             "The migration is not completed, so there is nothing to verify.",
-            ("It is still running, failed or was taken back.",),
+            ("It is still running, failed or was rolled back.",),
             ("`regionshift status` lists the migrations.",),
         ),
         "RS-MIGRATION-012": _E(
             2,
-            "What the state machine would be given is larger than AWS takes.",
+            "The input of the state machine would be too large for AWS.",
             ("The selection is too long.", "The reason is long."),
             ("Select less in one migration, or shorten the reason.",),
         ),
@@ -712,15 +715,15 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         ),
         "RS-MIGRATION-014": _E(
             3,
-            "The target region does not pass its checks, so nothing is carried there.",
+            "The target region does not pass its checks, so nothing is copied there.",
             ("The region is not well.",),
-            ("`regionshift validate`", "Fix what failed, then run `migrate` again."),
+            ("`regionshift validate`", "Fix the failed checks, then run `migrate` again."),
         ),
     },
     "The embedded AWS": {
         "RS-LOCAL-001": _E(
             1,
-            "The embedded AWS of this folder does not run.",
+            "The embedded AWS of this folder is not running.",
             ("It was stopped, or the machine was restarted.",),
             ("`regionshift local up`",),
         ),
@@ -733,7 +736,7 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         "RS-LOCAL-003": _E(
             2,
             "The embedded AWS cannot run as you asked.",
-            ("The port is taken.", "It runs already in another way.", "There is no such weather."),
+            ("The port is taken.", "It already runs with other options.", "There is no such weather."),
             ("`regionshift local down`, then `regionshift local up` with other options.",),
         ),
         "RS-LOCAL-004": _E(
@@ -745,24 +748,24 @@ AREAS: Mapping[str, Mapping[str, CatalogueEntry]] = {
         "RS-LOCAL-005": _E(
             2,
             "REGIONSHIFT_LOCAL_ROLE names a role that cannot be used.",
-            ("The role does not exist in the embedded AWS.", "The target is aws, where the variable means nothing."),
-            ("Unset the variable, or make the role first.",),
+            ("The role does not exist in the embedded AWS.", "The target is aws, which has no such variable."),
+            ("Unset the variable, or create the role first.",),
         ),
         "RS-LOCAL-006": _E(
             1,
-            "The embedded AWS could not make or find a resource.",
-            ("Something with that name was not made by this environment.",),
-            ("Choose another name, or delete what is there.", "To begin anew: `regionshift local down --wipe`"),
+            "The embedded AWS could not create or find a resource.",
+            ("Somebody else created something with that name.",),
+            ("Choose another name, or delete the existing resource.", "To start over: `regionshift local down --wipe`"),
         ),
         "RS-LOCAL-007": _E(
             2,
-            "The program asks for something that the local provider does not know.",
-            ("The program uses a resource type that is not listed in docs/local-mode.md.",),
-            ("Use `target: aws` for it, or add a handler as CONTRIBUTING.md says.",),
+            "The program uses something that the local provider does not know.",
+            ("The program uses a resource type that is not listed in docs/infrastructure.md.",),
+            ("Use `target: aws`, or add a handler (CONTRIBUTING.md).",),
         ),
         "RS-LOCAL-008": _E(
             3,
-            "The local provider takes no file but a release's artifact.",
+            "The local provider reads no file except a release's artifact.",
             ("The program names another file.",),
             ("Report it, unless you changed the program.",),
         ),

@@ -1,5 +1,5 @@
-"""What to do about each alarm, by its part of the name: docs/runbooks.md, `regionshift explain`, and the end of every
-alarm's description."""
+"""The runbook of each alarm: docs/runbooks.md and `regionshift explain` have it, and every alarm's description links
+to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regionshift.settings import components as named
 from regionshift.settings.regions import all_regions
 
 PAGE = "docs/runbooks.md"
-"""Where the runbooks are in this repository; the one place that the descriptions' links are made from."""
+"""The page of the runbooks in this repository."""
 _REPLICATION_FAILED = "replication-failed-to"
 
 
@@ -21,9 +21,9 @@ class Runbook:
     """One kind of alarm.
 
     Args:
-        meaning: what is wrong when it is red, and for whom.
+        meaning: the problem when it is red.
         look_at: where to look, the likeliest cause first.
-        steps: what to do, in this order; commands in backquotes.
+        steps: remedies in this order; commands in backquotes.
     """
 
     meaning: str
@@ -36,15 +36,15 @@ _LATER_GREEN = "The alarm turns green by itself when a period of five minutes pa
 RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
     {
         named.ERRORS_ALARM.part: Runbook(
-            "The function ended with an error more often in five minutes than `alerts.errors` allows.",
+            "The function failed more often in five minutes than `alerts.errors` allows.",
             (
                 "The function's log group /aws/lambda/NAME: the last lines before `Task timed out` or a traceback.",
-                "Whether a deployment reached the region shortly before: `regionshift history`.",
+                "A deployment in the region shortly before: `regionshift history`.",
             ),
             (
                 "`regionshift validate --region REGION` asks the function itself.",
                 "After a bad deployment: `regionshift rollback`.",
-                "If permissions were changed by hand: `regionshift drift`, then `regionshift up --refresh`.",
+                "After a change of permissions by hand: `regionshift drift`, then `regionshift up --refresh`.",
                 _LATER_GREEN,
             ),
         ),
@@ -52,12 +52,12 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
             "Lambda refused to start the function: too many run at once in this account and region.",
             (
                 "The account's concurrent executions in the region (Service Quotas, Lambda).",
-                "`function.reserved_concurrency` in the settings, where it reserves some.",
+                "`function.reserved_concurrency` in the settings, if it is set.",
                 "Other functions of the account that run at the same time, and migrations: `regionshift status`.",
             ),
             (
-                "Stop or slow down what uses the concurrency; what was throttled is tried again by its caller.",
-                "`regionshift doctor` shows what is used of the quotas; ask for more in Service Quotas.",
+                "Stop or slow down other functions. The callers repeat the refused calls.",
+                "`regionshift doctor` shows the use of the quotas; ask for more in Service Quotas.",
                 _LATER_GREEN,
             ),
         ),
@@ -65,7 +65,7 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
             "One call in twenty takes longer than `alerts.duration_share` of the function's timeout.",
             (
                 "REPORT lines in the function's log group: Duration and Max Memory Used.",
-                "Whether a service that the function calls is slow in this region: https://health.aws.amazon.com.",
+                "A slow service in this region: https://health.aws.amazon.com.",
             ),
             (
                 "`regionshift validate --region REGION` shows how long its parts take.",
@@ -74,7 +74,7 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
             ),
         ),
         named.DEAD_LETTERS_ALARM.part: Runbook(
-            "Lambda gave up on an asynchronous call; the event lies in the dead-letter queue until it is removed.",
+            "Lambda gave up on an asynchronous call. Its event stays in the dead-letter queue until you remove it.",
             (
                 "The message in the queue, with its reason: `aws sqs receive-message --queue-url URL"
                 " --message-attribute-names All`.",
@@ -82,98 +82,99 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
             ),
             (
                 "Fix the cause: `regionshift validate --region REGION`.",
-                "Send the event again where it is still wanted: `aws lambda invoke --function-name NAME"
+                "If you still need the event, send it again: `aws lambda invoke --function-name NAME"
                 " --payload EVENT answer.json`.",
                 "Remove the message, or purge the queue; the alarm stays red until it is empty.",
             ),
         ),
         named.WORKER_ERRORS_ALARM.part: Runbook(
-            "The worker, which copies data for migrations, ended with an error more often than `alerts.errors` allows.",
+            "The worker, which copies data, failed more often in five minutes than `alerts.errors` allows.",
             (
                 "The worker's log group /aws/lambda/NAME.",
                 "The migration at work: `regionshift status`.",
             ),
             (
-                "Nothing, if the migration goes on: the state machine tries each batch again.",
+                "If the migration continues, do nothing: the state machine tries each batch again.",
                 "If `carry` changed: `regionshift up` gives the worker its permissions.",
                 "Continue a stopped migration with the same id: `regionshift migrate --id ID`.",
             ),
         ),
         named.EXECUTIONS_FAILED_ALARM.part: Runbook(
-            "A migration or the rollback of one failed, or was refused.",
+            "A migration, or its rollback, failed or was refused.",
             (
-                "What failed and why: `regionshift status ID`; `regionshift history` names the ids.",
-                "The execution in the console of Step Functions: the state that is red, and its cause.",
+                "The failed items and the reason: `regionshift status ID`. `regionshift history` has the ids.",
+                "The execution in the console of Step Functions: its red state, and the cause.",
             ),
             (
-                "Fix what the report names, then continue with the same id: `regionshift migrate --id ID`.",
-                "Or take it back: `regionshift rollback ID`.",
+                "Fix the cause, then continue with the same id: `regionshift migrate --id ID`.",
+                "Or roll it back: `regionshift rollback ID`.",
                 _LATER_GREEN,
             ),
         ),
         named.REPLICATION_LATENCY_ALARM.part: Runbook(
             "The deployment bucket of this region is behind its source by more than `alerts.replication_latency`"
-            " seconds. If the source were lost now, that much would be lost with it.",
+            " seconds. If the source were lost now, the changes of that time would be lost.",
             (
-                "How far behind each region is: `regionshift validate` prints the measured delay (RPO).",
+                "The delay of each region: `regionshift validate` measures it (RPO).",
                 "The source bucket's metrics BytesPendingReplication and OperationsPendingReplication.",
-                "Whether S3 has trouble in one of the two regions: https://health.aws.amazon.com.",
+                "A problem of S3 in one of the two regions: https://health.aws.amazon.com.",
             ),
             (
-                "A large upload or a migration at work passes by itself: wait for it.",
-                "Hold back a planned `regionshift promote REGION` until it is green.",
-                "If nothing moves: `regionshift drift` shows whether the rule or its role was changed by hand,"
-                " `regionshift up --refresh` puts it back.",
+                "After a large upload or during a migration, wait.",
+                "Delay a planned `regionshift promote REGION` until the alarm is green.",
+                "If the delay does not fall: `regionshift drift` shows changes of the rule or its role by hand,"
+                " and `regionshift up --refresh` reverts them.",
             ),
         ),
         named.VALIDATE_ERRORS_ALARM.part: Runbook(
-            "The function was asked to check its region and could not.",
+            "The function was asked to check its region, and answered with an error.",
             (
-                "Which check failed: `regionshift validate --region REGION`.",
+                "The failed check: `regionshift validate --region REGION`.",
                 "The log group of validations in the region.",
             ),
             (
-                "Do what the failed check's remedy says.",
-                "If something was changed by hand: `regionshift up --refresh`.",
+                "Follow the remedy of the failed check.",
+                "After a change by hand: `regionshift up --refresh`.",
                 _LATER_GREEN,
             ),
         ),
         named.MIGRATE_ERRORS_ALARM.part: Runbook(
-            "The function was asked to migrate and answered with an error. What was copied before is on record.",
+            "The function was asked to migrate, and answered with an error. The record has the earlier copies.",
             (
-                "The migration's record: `regionshift status ID`; `regionshift history` names the ids.",
+                "The migration's record: `regionshift status ID`. `regionshift history` has the ids.",
                 "The log group of deployments in the region.",
             ),
             (
                 "Fix the cause and continue with the same id: `regionshift migrate --id ID`.",
-                "Or take it back: `regionshift rollback ID`.",
+                "Or roll it back: `regionshift rollback ID`.",
                 _LATER_GREEN,
             ),
         ),
         named.ROLLBACK_ERRORS_ALARM.part: Runbook(
-            "The function was asked to take a migration back and answered with an error. The target may hold both.",
+            "The function was asked to roll a migration back, and answered with an error. The target may have old and"
+            " new items.",
             (
-                "What could not be taken back: `regionshift status ID`.",
+                "The items that were not undone: `regionshift status ID`.",
                 "The log group of deployments in the region.",
             ),
             (
-                "Fix the cause and run it again; it continues where it was: `regionshift rollback ID`.",
+                "Fix the cause, then run `regionshift rollback ID` again; it continues.",
                 _LATER_GREEN,
             ),
         ),
         _REPLICATION_FAILED: Runbook(
-            "S3 gave up on replicating objects to the region in the alarm's name. They are missing there"
-            " until somebody copies them.",
+            "S3 failed to replicate objects to the region in the alarm's name. The objects are missing there"
+            " until you copy them.",
             (
-                "Which objects: those whose ReplicationStatus is FAILED, `aws s3api head-object --bucket BUCKET"
+                "The objects have the ReplicationStatus FAILED: `aws s3api head-object --bucket BUCKET"
                 " --key KEY`.",
                 "The replication role, the key and the bucket of the target: `regionshift drift`.",
             ),
             (
-                "If a role, key or bucket was changed by hand: `regionshift up --refresh`.",
+                "After a change of a role, key or bucket by hand: `regionshift up --refresh`.",
                 "`regionshift validate` writes an object and waits for it to arrive.",
-                "Copy the failed objects again, with S3 Batch Replication or by writing them anew.",
-                "Do not promote that region before: `regionshift status`.",
+                "Copy the failed objects again, with S3 Batch Replication, or write them again.",
+                "Do not promote that region before that: `regionshift status`.",
             ),
         ),
     }
@@ -181,7 +182,7 @@ RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
 
 
 def runbook_of(alarm: str) -> tuple[str, Runbook] | None:
-    """The runbook of an alarm, with the kind it is filed under; None when there is no such alarm.
+    """The kind and the runbook of an alarm; None for an unknown alarm.
 
     Args:
         alarm: the full name as CloudWatch shows it, its ARN, or the part that says what it watches.

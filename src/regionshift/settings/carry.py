@@ -1,4 +1,4 @@
-"""The parts of the settings that say which data belongs to the environment and how a migration treats it."""
+"""The settings `carry` and `migration`: which data a migration copies, and how."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ Glob = Annotated[str, Field(min_length=1)]
 
 
 class Rewrite(Section):
-    """What is changed in a value that names the source region. Everything is off unless asked for."""
+    """Changes of a value that names the source region. By default there are none."""
 
     arns: bool = False
-    """Put the target region into ARNs that name the source region."""
+    """Replace the source region in ARNs with the target region."""
     regions: bool = False
-    """Put the target region's code wherever the source region's stands as a word."""
+    """Replace the source region's code with the target region's code wherever it is a word."""
     replace: dict[Annotated[str, Field(min_length=1)], str] = Field(default={})
-    """Other texts to replace, as written."""
+    """Other texts to replace, exactly as written."""
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What an entry with these rules has."""
+        """The options of an entry with these rules."""
         rules = {"arn": self.arns, "region": self.regions}
         return {"rewrite": tuple(rule for rule, wanted in rules.items() if wanted), "replace": self.replace}
 
@@ -64,9 +64,9 @@ class CarryEnd(NamedTuple):
     """One end of an entry; `{region}` stands for the region of its side.
 
     Args:
-        bucket: "" is the environment's own, and None stands for data that lies in no bucket.
-        prefix: what keys, paths or names begin with.
-        account: whose the bucket is, when it is not the environment's.
+        bucket: "" is the environment's own; None is for data outside buckets.
+        prefix: the beginning of keys, paths or names.
+        account: the bucket's account, if it is not the environment's.
     """
 
     bucket: str | None = None
@@ -75,63 +75,63 @@ class CarryEnd(NamedTuple):
 
 
 class CarryEntry(Section):
-    """What one kind of data is named by under `carry`; the base of all of them.
+    """The base of the entries of every kind of data under `carry`.
 
-    A new kind is a class like those below and a field of `Carry`; its carrier has a row in `carriers.kinds`, its
-    rights one in `infrastructure.carried`.
+    A new kind is a class like those below and a field of `Carry`. Its carrier has a row in `carriers.kinds`, and its
+    rights have a row in `infrastructure.carried`.
     """
 
     name_kind: ClassVar[NameKind | None] = None
-    """What the environment itself has under such a name is never carried."""
+    """The environment's own items with names of this kind are never copied."""
 
     if TYPE_CHECKING:
         # Each kind declares it itself, with what holds when it is left out.
         kms_key: KmsKey | None
 
     include: tuple[Glob, ...] = ()
-    """Patterns (`*`, `?`, `[...]`) of what is carried, compared after the prefix; none means everything."""
+    """Patterns (`*`, `?`, `[...]`) of the items to copy, compared after the prefix; none means everything."""
     exclude: tuple[Glob, ...] = ()
-    """Patterns of what is left behind, even when `include` fits."""
+    """Patterns of items that are not copied, even if they match `include`."""
 
     @property
     def ends(self) -> tuple[CarryEnd, CarryEnd]:
-        """Where it is read and where it is written."""
+        """Source and target."""
         raise NotImplementedError
 
     @property
     def wanted_tags(self) -> Mapping[str, str]:
-        """Tags that an item must all have."""
+        """Tags that an item must have, all of them."""
         return {}
 
     def options(self, migration: MigrationSettings) -> Mapping[str, Any]:
-        """Fields of `carriers.carrier.Entry` that this kind has beside those of every kind."""
+        """Additional fields of `carriers.carrier.Entry` for this kind."""
         del migration
         return {}
 
 
 class CarryBucket(CarryEntry):
-    """Objects of one bucket. `{region}` in a bucket's name stands for the region of its side."""
+    """Objects of one bucket. `{region}` in a bucket's name stands for the source region and the target region."""
 
     bucket: BucketPattern | None = None
-    """The source bucket; the environment's own deployment bucket when left out."""
+    """The source bucket; by default the environment's own deployment bucket."""
     source_account: fields.Account | None = None
-    """The account that `bucket` belongs to, when it is not the environment's; a stranger's bucket is refused."""
+    """The account of `bucket`, if it is not the environment's; a bucket of any other account is refused."""
     prefix: str = Field(default="", max_length=1024)
     """Only keys that begin with this."""
     target_bucket: BucketPattern | None = None
-    """The bucket that is written; as `bucket` when that has `{region}`, or the environment's own."""
+    """The target bucket; by default `bucket` if it has `{region}`, or the environment's own."""
     target_account: fields.Account | None = None
-    """The account that the bucket that is written belongs to, when it is not the environment's."""
+    """The account of the target bucket, if it is not the environment's."""
     target_prefix: str | None = Field(default=None, max_length=1024)
-    """What takes the place of `prefix` in the target; the same when left out."""
+    """Replaces `prefix` in the target; by default the same."""
     created_by: Literal["regionshift", "user"] = "user"
-    """Who creates a target bucket not the environment's own; `regionshift`: one a region, kept like that."""
+    """Who creates the target bucket; `regionshift` creates one in each region, like the environment's own."""
     keep_versions: bool | None = None
-    """Carry the version history in order; as `migration.keep_versions` when left out."""
+    """Copy the version history in order; by default `migration.keep_versions`."""
     storage_class: Literal["keep", "STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"] = "keep"
     """The storage class in the target."""
     kms_key: KmsKey | None = None
-    """A key of your own in the target region, by alias or ARN; the bucket's own encryption when left out."""
+    """Your own key in the target region, by alias or ARN; by default the bucket's own encryption."""
 
     @model_validator(mode="after")
     def _has_a_target(self) -> CarryBucket:
@@ -184,18 +184,18 @@ class CarryBucket(CarryEntry):
 
 
 class CarryParameters(CarryEntry):
-    """SSM parameters under one path. `{region}` stands for the region of its side."""
+    """SSM parameters under one path. `{region}` stands for the source region and the target region."""
 
     name_kind: ClassVar[NameKind | None] = NameKind.PARAMETER
 
     path: ParameterPath
-    """The path that the parameters stand under."""
+    """The path of the parameters."""
     target_path: ParameterPath | None = None
-    """What takes its place in the target; the same when left out."""
+    """Replaces `path` in the target; by default the same."""
     kms_key: KmsKey | None = None
-    """A key of your own in the target region, by alias or ARN; the environment's key when left out."""
+    """Your own key in the target region, by alias or ARN; by default the environment's key."""
     rewrite: Rewrite = Rewrite()
-    """What is changed in values that name the source region."""
+    """Changes of values that name the source region."""
 
     @property
     def ends(self) -> tuple[CarryEnd, CarryEnd]:
@@ -211,20 +211,21 @@ class CarryParameters(CarryEntry):
 
 
 class CarrySecrets(CarryEntry):
-    """Secrets, by the beginning of their name or by tags. `{region}` stands for the region of its side."""
+    """Secrets, by the beginning of their names or by tags. `{region}` stands for the source region and the target
+    region."""
 
     name_kind: ClassVar[NameKind | None] = NameKind.SECRET
 
     name: SecretName | None = None
     """The beginning of the secrets' names."""
     tags: dict[str, str] = Field(default={})
-    """Tags that a secret must all have."""
+    """Tags that a secret must have, all of them."""
     target_name: SecretName | None = None
-    """What takes the place of `name` in the target; the same when left out."""
+    """Replaces `name` in the target; by default the same."""
     kms_key: KmsKey | None = None
-    """A key of your own in the target region, by alias or ARN; the environment's key when left out."""
+    """Your own key in the target region, by alias or ARN; by default the environment's key."""
     rewrite: Rewrite = Rewrite()
-    """What is changed in values that name the source region."""
+    """Changes of values that name the source region."""
 
     @model_validator(mode="after")
     def _selects(self) -> CarrySecrets:
@@ -236,7 +237,7 @@ class CarrySecrets(CarryEntry):
 
     @property
     def ends(self) -> tuple[CarryEnd, CarryEnd]:
-        """See `CarryEntry.ends`; no name where tags alone select them."""
+        """See `CarryEntry.ends`; no name if tags alone select them."""
         return CarryEnd(prefix=self.name or ""), CarryEnd(prefix=self.target_name or self.name or "")
 
     @property
@@ -251,9 +252,9 @@ class CarrySecrets(CarryEntry):
 
 
 class Carry(Section):
-    """What belongs to the environment beside its infrastructure; `migrate` carries it between regions."""
+    """The data that `migrate` copies between regions, in addition to the environment's resources."""
 
-    # A field a kind of data; the order is that in which they are carried.
+    # A field for each kind of data, in the order in which they are copied.
 
     s3: tuple[CarryBucket, ...] = ()
     """Buckets and prefixes."""
@@ -264,7 +265,7 @@ class Carry(Section):
 
     @property
     def by_kind(self) -> dict[str, tuple[CarryEntry, ...]]:
-        """The entries of each kind, in the order in which they are carried."""
+        """The entries of each kind, in the order in which they are copied."""
         return {kind: getattr(self, kind) for kind in type(self).model_fields}
 
     @property
@@ -273,7 +274,7 @@ class Carry(Section):
         return [(kind, entry) for kind, entries in self.by_kind.items() for entry in entries]
 
     def created_in(self, region: str) -> tuple[str, ...]:
-        """Names of the buckets that the program creates in ``region`` for what is carried there."""
+        """Names of the buckets that the program creates in ``region`` for copies."""
         patterns = (entry.ends[1].bucket for entry in self.s3 if entry.created_by == "regionshift")
         return tuple(dict.fromkeys(name.replace("{region}", region) for name in patterns if name))
 
@@ -282,8 +283,8 @@ class MigrationSettings(Section):
     """How a migration is done."""
 
     on_failure: fields.OnFailure = "rollback"
-    """What follows when an item cannot be proven: what was written goes back, or stays and keeps its target."""
+    """After a failed proof: `rollback` undoes the migration, `stop` keeps its copies and its target."""
     verify: Literal["pinned", "full"] = "full"
-    """`pinned`: copied from the planned version and listings agree; `full`: contents compared as well."""
+    """`pinned`: the copy is from the planned version, and listings agree; `full`: contents are compared too."""
     keep_versions: bool = False
-    """Carry the version history of objects in order."""
+    """Copy the version history of objects in order."""

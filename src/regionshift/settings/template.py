@@ -1,7 +1,7 @@
 """The commented file that ``regionshift init`` writes.
 
-A line that begins with ``#`` and a letter or two blanks is a setting with its default or an example; it is
-used by taking the ``#`` away. A line that begins with ``#`` and one blank explains.
+A line with ``#`` and a letter or two blanks is a setting with its default or an example; without the ``#`` it counts.
+A line with ``#`` and one blank is a comment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def settings_template(
     target: str = "local",
     schema: str = LOCAL_SCHEMA,
 ) -> str:
-    """The text of a new settings file; the first of ``regions`` is the primary. It loads as it is."""
+    """The text of a new, valid settings file; the first of ``regions`` is the primary."""
     primary, *secondaries = regions
     values = {
         "schema": schema,
@@ -49,9 +49,9 @@ def settings_template(
 _TEMPLATE = """\
 # yaml-language-server: $schema=<schema>
 #
-# One environment over several regions. Take the "#" of a line away to change a default.
-# Every field is explained in docs/settings.md. A variable REGIONSHIFT_SECTION__FIELD overrides a field,
-# ENVIRONMENT_SUFFIX names a copy of the environment (a pull request's, say), and options override both.
+# One environment in several regions. To change a default, remove the "#" of its line.
+# docs/settings.md explains every field. A variable REGIONSHIFT_SECTION__FIELD overrides a field,
+# and an option overrides both. ENVIRONMENT_SUFFIX makes another environment, for example for a pull request.
 
 # Names are <project>-<component>-<region>-<environment>.
 project: <project>
@@ -60,26 +60,26 @@ environment: <environment>
 # The AWS account, in quotes. Credentials of another account are refused.
 account: <account>
 
-# local: the embedded AWS on this machine, offline. aws: the real one.
+# local: the embedded AWS on this machine, offline. aws: the real AWS.
 target: <target>
 
 regions:
-  # Written here and mirrored there; one to thirty regions in all.
+  # The application writes to the primary, which replicates to the secondaries. One to thirty regions in all.
   primary: <primary>
   secondaries: [<secondaries>]
 
 network:
-  # Every region takes its own fixed block of this space: of a /16 it is a /22.
+  # Every region gets a fixed block of this space: a /22 of a /16.
   vpc_cidr: 10.0.0.0/16
-  # Availability zones a region.
+  # Availability zones in each region.
 #  zones: 2
 #  flow_logs: true
   # In the VPC the function needs interface endpoints, which cost money by the hour.
 #  function_in_vpc: false
-  # A block of its own for a region, where it must be another:
+  # Another block for one region:
 #  region_cidrs: {<primary>: 10.200.0.0/20}
 
-# What the application reads in every region. Secrets come from the environment, a file or an existing
+# The application's configuration in every region. Secrets come from a variable, a file or an existing
 # secret, never from this file.
 #application:
 #  store: ssm
@@ -96,16 +96,16 @@ network:
 #  architecture: arm64
 #  memory: 512
 #  timeout: 5m
-  # Small accounts refuse to reserve any.
+  # New accounts have too small a quota to reserve any.
 #  reserved_concurrency: 10
 
-# The roles and users that run this command: nobody else then writes records and state in the buckets.
+# The roles and users that run this command. Then nobody else may write records and state in the buckets.
 #access:
 #  operators: ["arn:aws:iam::123456789012:role/operators"]
-  # The most that the environment's own roles may do, a policy that `regionshift bootstrap` makes.
+  # The permissions boundary of the environment's own roles; `regionshift bootstrap` creates one.
 #  boundary: <boundary>
 
-# How long things are kept, in days. A migration can be undone while old versions are kept.
+# Retention in days. A migration can be undone as long as old versions are kept.
 #retention:
 #  logs: 30
 #  old_versions: 30
@@ -114,7 +114,7 @@ network:
 #  key_deletion: 30
 #  secret_recovery: 30
 
-# Who is told, and when: counts in five minutes, a share of the timeout, a delay.
+# Who gets alarms, and when: counts in five minutes, a share of the timeout, a delay.
 #alerts:
 #  emails: [team@example.com]
 #  errors: 1
@@ -123,7 +123,7 @@ network:
 #  replication_latency: 15m
 #  runbooks: https://docs.example.com/regionshift/runbooks/   # each alarm links to its section of this page
 
-# The data that `migrate` carries. {region} stands for the region of its side.
+# The data that `migrate` copies. {region} stands for the source region and for the target region.
 #carry:
 #  s3:
 #    - {prefix: uploads/}
@@ -133,36 +133,36 @@ network:
 #  secrets:
 #    - {tags: {Application: shop}}
 
-# How a migration is done: pinned or full proof, and rollback or stop when something cannot be proven.
+# How a migration works: pinned or full proof, and rollback or stop after a failed proof.
 #migration:
 #  verify: full
 #  on_failure: rollback
 #  keep_versions: false
 
-# What the environment promises: what may be lost, and how long a migration may take.
+# Recovery targets: the longest replication delay, and the longest change of primary.
 #recovery:
 #  rpo: 15m
 #  rto: 1h
 
-# How a change goes through the regions: the primary in the last wave, alarms watched after each wave.
+# Waves: the primary is in the last one, and alarms are watched after each.
 #deployment:
 #  waves: [<waves>]
 #  bake: 10m
 #  bake_min_samples: 10
 #  failure_tolerance: 0
-  # Resources that the engine works on at once.
+  # Resources that the engine changes at the same time.
 #  max_parallel: 16
 #  on_failure: rollback
-  # Numbers of the waves before which a person is asked.
+  # Numbers of the waves that wait for an approval.
 #  approve: [1]
-  # The newest releases are kept, and every one for so many days; none in use ever goes.
+  # How many releases are kept, and for how many days at least; releases in use are always kept.
 #  keep_releases: 10
 #  keep_days: 30
-  # Alarms of your own that are watched too.
+  # Your own alarms, watched too.
 #  alarms: [{name: checkout-errors, region: <canary>}]
 
 # Who may take the roles that `regionshift bootstrap` makes for a pipeline.
-# On GitHub; with `gitlab` of that project on GitLab, whose jobs run in a container: name its image by digest.
+# By default a repository on GitHub. With `gitlab` a project there; name the image of its jobs by digest.
 #pipeline:
 #  repository: octo-org/orders
 #  branch: main
@@ -170,17 +170,17 @@ network:
 #  gitlab: https://gitlab.com
 #  image: example.com/tools@sha256:0000000000000000000000000000000000000000000000000000000000000000
 
-# Findings of policies that are accepted until a day: docs/findings.md has the ids.
+# Findings of policies that you accept until a day. docs/findings.md has the ids.
 #waivers:
 #  - {id: RS-DATA-001, of: "worker-*", reason: agreed with security, until: "2027-01-31"}
 
-# Tags on everything, beside Project, Environment, Region, IsPrimary, ManagedBy and Purpose.
+# Tags on every resource, in addition to Project, Environment, Region, IsPrimary, ManagedBy and Purpose.
 #tags: {Owner: platform}
 
-# State, releases and journal: .regionshift/ beside this file, or one place for a team.
+# State, releases and journal: .regionshift/ next to this file, or one place for a team.
 #state: s3://my-state-bucket/regionshift?region=eu-central-1
 #state_secrets: awskms://alias/regionshift-state?region=<primary>
 
-# Whether `destroy` refuses. Without it only the environment prod is protected.
+# Whether `destroy` refuses. By default only the environment prod is protected.
 #protect: false
 """
