@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import cached_property
 from os.path import commonprefix
 
@@ -23,8 +24,8 @@ from regionshift.settings.regions import PARTITIONS, partition_of, patterns_of
 
 ANY_REGION = "??-*-?"
 """The form of every region's code."""
-SHORTENED = f"*--{'?' * HASH_LENGTH}"
-"""The end of a pattern for shortened names."""
+SHORTENED = f"--{'?' * HASH_LENGTH}"
+"""The end of every shortened name, as a pattern."""
 _ASKED = "${aws:RequestedRegion}"
 _OF_REGION = "{region}"
 _OF_PROJECT = 30
@@ -100,16 +101,18 @@ class Reach:
                 of the project whose names are shortened too has such names.
             end: what stands behind the hash.
         """
-        found = {region: self.in_form(name, region) for region, name in names.items()}
-        times = Counter(found.values())
-        alone = [names[region] for region, each in found.items() if times[each] == 1]
-        patterns = [each for each in found.values() if times[each] > 1]
-        hashed = f"{SHORTENED[1:]}{end}"
+        in_form = {region: self.in_form(name, region) for region, name in names.items()}
+        times = Counter(in_form.values())
+        found = once(each if times[each] > 1 else names[region] for region, each in in_form.items())
+        if not (self._together and beginning):
+            return found
+        ending = f"{SHORTENED}{end}"
+        shortened = [name for name in found if name in names.values() and fnmatchcase(name, f"*{ending}")]
         # It compares characters, which is what is wanted.
-        shared = commonprefix([name[: -len(hashed)] for name in alone])  # noqa: RUF071
-        if not self._together or len(alone) < 2 or not beginning or not shared.startswith(beginning):
-            return once([*patterns, *alone])
-        return once([*patterns, f"{shared}*{hashed}"])
+        shared = commonprefix([name[: -len(ending)] for name in shortened])  # noqa: RUF071
+        if len(shortened) < 2 or not shared.startswith(beginning):
+            return found
+        return [*(name for name in found if name not in shortened), f"{shared}*{ending}"]
 
     def in_form(self, name: str, region: str) -> str:
         """``name`` with the region's pattern in its place."""

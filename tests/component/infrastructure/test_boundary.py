@@ -19,7 +19,7 @@ from typing import Any
 import pulumi
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as trying
 from hypothesis import strategies as st
 from ministack.core.iam_evaluator import (  # type: ignore[import-untyped]
@@ -33,10 +33,11 @@ from test_sizes_of_the_program import accepted, some_settings
 from test_tables_of_the_program import SETTINGS
 
 from regionshift.aws.clients import AccessKey, Clients
-from regionshift.infrastructure.boundary import boundary_statements
+from regionshift.infrastructure.boundary import _Bounds, boundary_statements
 from regionshift.infrastructure.policies.packing import length
 from regionshift.infrastructure.policies.statement import document
 from regionshift.infrastructure.program import ProviderSettings, environment
+from regionshift.infrastructure.reach import Reach
 from regionshift.infrastructure.site import default_tags
 from regionshift.local.emulator import LocalCloud
 from regionshift.settings import components as named
@@ -222,6 +223,55 @@ def test_it_is_wide_enough_for_whatever_settings_are_accepted(seed: int) -> None
 @trying(max_examples=100, deadline=None)
 def test_so_it_is_with_many_more(seed: int) -> None:
     require_wide_enough(seed)
+
+
+def in_regions(length_of_project: int, regions: list[str], **changes: Any) -> MigrationConfig:
+    place = {"primary": regions[0], "secondaries": regions[1:]}
+    return config(project="orders" + "p" * (length_of_project - 6), regions=place, **changes)
+
+
+def fits(name: str, patterns: list[str], region: str) -> bool:
+    told = (pattern.replace("${aws:RequestedRegion}", region) for pattern in patterns)
+    return any(fnmatchcase(name, pattern) for pattern in told)
+
+
+some_project = st.integers(6, 128)
+some_regions = st.lists(st.sampled_from(REGIONS["aws"]), min_size=1, max_size=8, unique=True)
+
+
+@pytest.mark.parametrize("narrow", [3, 2, 1, 0])
+@pytest.mark.parametrize("carry", [{"ssm": [{"path": "/a"}]}, {"s3": [{"prefix": "a/"}]}], ids=["ssm", "s3"])
+@given(some_project, some_regions)
+@example(6, ["eu-west-1", "eu-central-1"])
+@trying(max_examples=30, deadline=None)
+def test_it_names_every_deployment_bucket(narrow: int, carry: Any, project: int, regions: list[str]) -> None:
+    settings = in_regions(project, regions, carry=carry)
+    objects = next(each for each in _Bounds(settings, narrow).statements() if each["Sid"] == "Objects")
+    for region in regions:
+        bucket = f"arn:aws:s3:::{named.DEPLOYMENT_BUCKET.name(settings.names, region)}"
+        assert fits(bucket, objects["Resource"], region)
+        assert fits(f"{bucket}/a/b", objects["Resource"], region)
+
+
+def test_a_long_carry_leaves_out_no_deployment_bucket() -> None:
+    entries = [{"path": f"/{n:02}/{'a' * 120}"} for n in range(25)]
+    settings = in_regions(6, ["eu-west-1", "eu-central-1"], carry={"ssm": entries})
+    objects = next(each for each in boundary_statements(settings) if each["Sid"] == "Objects")
+    for region in settings.all_regions:
+        bucket = named.DEPLOYMENT_BUCKET.name(settings.names, region)
+        assert fits(f"arn:aws:s3:::{bucket}", objects["Resource"], region)
+
+
+@given(some_project, some_regions, st.booleans(), st.sampled_from([None, True, False]), st.booleans())
+@trying(max_examples=100, deadline=None)
+def test_every_name_of_an_environment_is_within_its_reach(
+    project: int, regions: list[str], by_form: bool, together: bool | None, asked: bool
+) -> None:
+    settings = in_regions(project, regions)
+    reach = Reach(settings, by_form, together=together, asked=asked)
+    for component, region in product(named.COMPONENTS, regions):
+        name = component.name(settings.names, region)
+        assert fits(name, reach.names(component), region), (component, name)
 
 
 def test_it_has_no_action_that_no_role_needs() -> None:
