@@ -14,10 +14,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from regionshift.carriers.kinds import KINDS
-from regionshift.infrastructure.policies.function import METRIC_NAMESPACE
+from regionshift.infrastructure import carried
+from regionshift.infrastructure.policies.function import METRIC_NAMESPACE, SEE_BUCKET
 from regionshift.infrastructure.policies.packing import length
-from regionshift.infrastructure.policies.statement import WITHOUT_RESOURCE, Condition, Statement, allow, deny
+from regionshift.infrastructure.policies.services import READ_SOURCE, WRITE_REPLICAS
+from regionshift.infrastructure.policies.statement import (
+    READ_OBJECTS,
+    USE_KEY,
+    WITHOUT_RESOURCE,
+    WRITE_OBJECTS,
+    Condition,
+    Statement,
+    allow,
+    deny,
+)
+from regionshift.infrastructure.policies.worker import (
+    CREATE_SECRET,
+    READ_PARAMETERS,
+    WRITE_PARAMETERS,
+    WRITE_SECRET,
+)
 from regionshift.infrastructure.reach import Reach, joined, once
 from regionshift.settings import components as named
 from regionshift.settings.config import MigrationConfig
@@ -25,45 +41,10 @@ from regionshift.settings.quotas import MANAGED_POLICY
 from regionshift.settings.state_url import parse_state_url
 
 _KEY_USERS = ("s3", "secretsmanager", "sns", "sqs", "ssm")
-_USE_KEYS = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 _SEE_KEYS = ("kms:DescribeKey", "kms:GenerateMac", "kms:GetKeyRotationStatus")
 _COUNTS = "cloudwatch:PutMetricData"
-_ON_S3 = (
-    "s3:GetBucketObjectLockConfiguration",
-    "s3:GetBucketPublicAccessBlock",
-    "s3:GetBucketVersioning",
-    "s3:GetEncryptionConfiguration",
-    "s3:GetLifecycleConfiguration",
-    "s3:GetReplicationConfiguration",
-    "s3:ListBucket",
-    "s3:ListBucketMultipartUploads",
-    "s3:ListBucketVersions",
-    "s3:AbortMultipartUpload",
-    "s3:DeleteObject",
-    "s3:DeleteObjectVersion",
-    "s3:GetObject",
-    "s3:GetObjectTagging",
-    "s3:GetObjectVersion",
-    "s3:GetObjectVersionAcl",
-    "s3:GetObjectVersionForReplication",
-    "s3:GetObjectVersionTagging",
-    "s3:ListMultipartUploadParts",
-    "s3:PutObject",
-    "s3:PutObjectTagging",
-    "s3:PutObjectVersionTagging",
-    "s3:ReplicateDelete",
-    "s3:ReplicateObject",
-    "s3:ReplicateTags",
-)
-_ON_VALUES = (
-    "secretsmanager:DeleteSecret",
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:PutSecretValue",
-    "secretsmanager:TagResource",
-    "secretsmanager:UntagResource",
-    "secretsmanager:UpdateSecret",
-    "secretsmanager:UpdateSecretVersionStage",
-)
+_ON_S3 = sorted({*SEE_BUCKET, *READ_OBJECTS, *WRITE_OBJECTS, *READ_SOURCE, *WRITE_REPLICAS})
+_ON_VALUES = ("secretsmanager:GetSecretValue", *WRITE_SECRET)
 _ON_OWN = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -82,17 +63,8 @@ _ON_OWN = (
     "states:StartExecution",
     "states:StopExecution",
 )
-_ON_PARAMETERS = (
-    "ssm:AddTagsToResource",
-    "ssm:DeleteParameter",
-    "ssm:GetParameter",
-    "ssm:ListTagsForResource",
-    "ssm:PutParameter",
-    "ssm:RemoveTagsFromResource",
-)
-_CREATE = ("secretsmanager:CreateSecret", "secretsmanager:TagResource")
 _SEE = "secretsmanager:DescribeSecret"
-_ON_SECRETS = tuple(sorted({*_ON_VALUES, *_CREATE, _SEE}))
+_ON_SECRETS = sorted({*_ON_VALUES, *CREATE_SECRET, _SEE})
 
 
 def boundary_statements(config: MigrationConfig) -> list[Statement]:
@@ -171,29 +143,26 @@ class _Bounds:
             *here.arns("sqs", "{}", here.names(named.DEAD_LETTERS)),
             *here.arns("ssm", "parameter{}", here.names(named.DEPLOYMENT_CONFIG_PARAMETER)),
             *here.arns("secretsmanager", "secret:{}-??????", secret),
-            *here.arns(
-                "logs", "log-group:{}", here.alike({r: names.parameter("*", r) for r in here.regions})
-            ),
             *here.arns("logs", "log-group:{}", groups),
             # Lambda's, which have no name before they are there (`statement.EVERY_OF_A_TYPE`).
             here.arn("ec2", "*"),
         ]
 
     def _objects(self) -> Statement:
-        own, carried = self.placed.buckets(named.DEPLOYMENT_BUCKET), self.carried.carried_buckets
+        own, theirs = self.placed.buckets(named.DEPLOYMENT_BUCKET), self.carried.carried_buckets
         found = [arn for bucket in own for arn in (bucket, f"{bucket}/*")]
         # An entry without a bucket means the deployment bucket.
         known = {*own, *self.carried.buckets(named.DEPLOYMENT_BUCKET)}
         found += [
             arn
-            for both in carried.values()
+            for both in theirs.values()
             for arns in both
             for arn in arns
             if arn.partition("/")[0] not in known
         ]
-        if carried and not self.by_name:
+        if theirs and not self.by_name:
             found = [f"arn:{self.here.partition}:s3:::*"]
-        accounts = [self.config.account, *sorted(carried.keys() - {self.config.account})]
+        accounts = [self.config.account, *sorted(theirs.keys() - {self.config.account})]
         return allow(
             "Objects", _ON_S3, once(found), condition={"StringEquals": {"aws:ResourceAccount": accounts}}
         )
@@ -202,21 +171,24 @@ class _Bounds:
         """Keys are used through their services alone; the environment's own not where there is no room to say so."""
         every, (arns, aliases) = [self.here.arn("kms", "key/*")], self.carried.carried_keys
         ours: Condition = {"StringEquals": self.here.tags("aws:ResourceTag")}
-        carrying = self.here.through(*sorted(kind.service for kind in KINDS.values()))
+        services = carried.services(self.config)
+        carrying = self.here.through(*services)
         if not self.by_name:
             theirs = (f"{arn.rpartition(':')[0]}:key/*" for arn in arns)
-            yield allow("OwnKeys", [*_SEE_KEYS, *_USE_KEYS], every, condition=ours)
-            yield allow("CarriedKeys", _USE_KEYS, once([*every, *theirs]), condition=carrying)
+            yield allow("OwnKeys", [*_SEE_KEYS, *USE_KEY], every, condition=ours)
+            if services:
+                yield allow("CarriedKeys", USE_KEY, once([*every, *theirs]), condition=carrying)
             return
         yield allow("OwnKeys", _SEE_KEYS, every, condition=ours)
-        yield allow("UseOwnKeys", _USE_KEYS, every, condition=joined(ours, self.here.through(*_KEY_USERS)))
-        # Of what is read in another region, whose keys nobody names.
-        yield allow("ReadWithKeys", ["kms:Decrypt"], every, condition=carrying)
+        yield allow("UseOwnKeys", USE_KEY, every, condition=joined(ours, self.here.through(*_KEY_USERS)))
+        if services:
+            # What is carried lies under keys in its own region, whose ids the settings do not name.
+            yield allow("ReadWithKeys", ["kms:Decrypt"], every, condition=carrying)
         if arns:
-            yield allow("CarriedKeys", _USE_KEYS, arns, condition=carrying)
+            yield allow("CarriedKeys", USE_KEY, arns, condition=carrying)
         if aliases:
             having: Condition = {"ForAnyValue:StringLike": {"kms:ResourceAliases": aliases}}
-            yield allow("CarriedKeysByAlias", _USE_KEYS, every, condition=joined(carrying, having))
+            yield allow("CarriedKeysByAlias", USE_KEY, every, condition=joined(carrying, having))
 
     def _carried(self) -> Iterator[Statement]:
         """Parameters and secrets that `carry` names."""
@@ -229,7 +201,10 @@ class _Bounds:
             *here.arns("ssm", "parameter{}*", paths),
             *here.arns("secretsmanager", "secret:{}*", secrets),
         ]
-        actions = [*(_ON_PARAMETERS if paths else ()), *(_ON_SECRETS if secrets else ())]
+        actions = [
+            *((*READ_PARAMETERS, *WRITE_PARAMETERS) if paths else ()),
+            *(_ON_SECRETS if secrets else ()),
+        ]
         if named_so:
             yield allow("Carried", actions, named_so)
         for number, wanted in enumerate(tags):
@@ -244,7 +219,7 @@ class _Bounds:
             }
             yield allow(
                 f"MakeTaggedSecrets{number}",
-                _CREATE,
+                CREATE_SECRET,
                 [every_secret],
                 # Whoever tags a secret that is there names it: with these tags it would become the worker's.
                 condition={"StringEquals": given, "Null": {"secretsmanager:SecretId": "true"}},

@@ -56,6 +56,11 @@ class TargetKey:
     services: tuple[str, ...]
 
 
+def services(config: MigrationConfig) -> list[str]:
+    """Return the services whose data `carry` names, as AWS writes them in ``kms:ViaService``."""
+    return sorted(KINDS[kind].service for kind, entries in config.carry.by_kind.items() if entries)
+
+
 def keys(site: Site) -> tuple[TargetKey, ...]:
     """Keys beside the environment's that entries write with in this region; AWS's own need no rights."""
     found: dict[tuple[str, str], list[str]] = {}

@@ -18,11 +18,19 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from regionshift.carriers.kinds import KINDS
 from regionshift.carriers.records import OWNED, PROBES
+from regionshift.infrastructure import carried
 from regionshift.infrastructure.boundary import boundary_statements, names_what_is_carried
 from regionshift.infrastructure.policies.packing import packed
-from regionshift.infrastructure.policies.statement import Condition, Statement, allow, within
+from regionshift.infrastructure.policies.statement import (
+    READ_OBJECTS,
+    USE_KEY,
+    WRITE_OBJECTS,
+    Condition,
+    Statement,
+    allow,
+    within,
+)
 from regionshift.infrastructure.reach import ANY_REGION, SHORTENED, Reach, joined, once
 from regionshift.infrastructure.rights import PASSED, has_resource
 from regionshift.settings import components as named
@@ -31,7 +39,13 @@ from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
 from regionshift.settings.quotas import MANAGED_POLICIES, MANAGED_POLICY
 from regionshift.settings.regions import PARTITIONS, service_host
-from regionshift.settings.state_url import parse_key_url, parse_state_url
+from regionshift.settings.state_url import (
+    KEY_CONTEXT,
+    SHARED_SCOPE,
+    key_name,
+    parse_key_url,
+    parse_state_url,
+)
 
 PREVIEW, DEPLOY, OPERATE = PipelineRole.PREVIEW, PipelineRole.DEPLOY, PipelineRole.OPERATE
 
@@ -209,7 +223,7 @@ def _buckets(reach: Reach) -> Iterator[_Row]:
         "Objects",
         "A change of primary copies, proves and takes back what the deployment bucket holds; records and probes lie"
         " there too, and `destroy` empties it.",
-        {DEPLOY: [*_READ_OBJECTS, *_WRITE_OBJECTS]},
+        {DEPLOY: [*READ_OBJECTS, *WRITE_OBJECTS]},
         [f"{bucket}/*" for bucket in deployment],
         reach.owned,
     )
@@ -240,12 +254,6 @@ _CHECKS_OF_BUCKETS = _named(
     "s3",
     "GetBucketLogging GetBucketOwnershipControls GetBucketPolicy GetBucketPublicAccessBlock GetBucketVersioning"
     " GetEncryptionConfiguration GetLifecycleConfiguration",
-)
-_READ_OBJECTS = _named("s3", "GetObject GetObjectTagging GetObjectVersion GetObjectVersionTagging")
-_WRITE_OBJECTS = _named(
-    "s3",
-    "AbortMultipartUpload DeleteObject DeleteObjectVersion ListMultipartUploadParts PutObject PutObjectTagging"
-    " PutObjectVersionTagging",
 )
 
 
@@ -296,7 +304,7 @@ def _keys(reach: Reach) -> Iterator[_Row]:
         "UseKeys",
         "What is written and read through other services lies under the environment's keys.",
         {
-            DEPLOY: _named("kms", "Decrypt Encrypt GenerateDataKey"),
+            DEPLOY: USE_KEY,
             PREVIEW: ["kms:Decrypt"],
             OPERATE: _named("kms", "Decrypt GenerateDataKey"),
         },
@@ -324,7 +332,7 @@ def _other_keys(reach: Reach) -> Iterator[_Row]:
         [reach.arn("kms", "key/*")] if aliases else [],
         joined(reach.here, {"ForAnyValue:StringLike": {"kms:ResourceAliases": aliases}}),
     )
-    services = once(KINDS[kind].service for kind, entries in config.carry.by_kind.items() if entries)
+    services = carried.services(config)
     sources = ["secretsmanager"] if _secret_sources(config) else []
     through = {DEPLOY: once([*services, *sources]), OPERATE: services, PREVIEW: sources}
     for role, used in through.items():
@@ -883,6 +891,7 @@ def _state(reach: Reach) -> Iterator[_Row]:
         alias = key.key[key.key.index("alias/") :] if "alias/" in key.key else ""
         of_id = key.key if key.key.startswith("arn:") else reach.arn("kms", f"key/{key.key}", region)
         of_key = [reach.arn("kms", "key/*", region) if alias else of_id]
+        context = f"kms:EncryptionContext:{KEY_CONTEXT}"
         has_alias: Condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else {}
         yield _Row(
             "StateKey",
@@ -894,19 +903,15 @@ def _state(reach: Reach) -> Iterator[_Row]:
                 DEPLOY: _named("kms", "Decrypt DescribeKey Encrypt GenerateDataKey"),
             },
             of_key,
-            joined(has_alias, {"StringEqualsIfExists": {_STATE_CONTEXT: config.identity.scope}}),
+            joined(has_alias, {"StringEqualsIfExists": {context: config.identity.scope}}),
         )
         yield _Row(
             "StateKeyOfBefore",
             "What a version laid down under which all environments of the state had one key is opened still.",
             _each(PipelineRole, ["kms:Decrypt"]),
             of_key,
-            joined(has_alias, {"StringEquals": {_STATE_CONTEXT: "releases"}}),
+            joined(has_alias, {"StringEquals": {context: SHARED_SCOPE}}),
         )
-
-
-_STATE_CONTEXT = "kms:EncryptionContext:regionshift"
-"""Whose data key it is (`journal.sealing`)."""
 
 
 @dataclass(frozen=True)
@@ -934,7 +939,8 @@ def state_paths(config: MigrationConfig) -> StatePaths:
         f"{engine}/locks/organization/{stack}/*",
         journal,
         *(f"{begins}{folder}/{own.scope}/*" for folder in ("artifacts", "releases")),
-        *(f"{begins}{folder}/{own.scope}.json" for folder in ("aside", "identity", "keys", "zones")),
+        *(f"{begins}{folder}/{own.scope}.json" for folder in ("aside", "identity", "zones")),
+        f"{begins}{key_name(own.scope)}",
         f"{engine}/meta.yaml",
         f"{engine}/stacks/{stack}.*",
         f"{engine}/history/{stack}/*",
@@ -943,7 +949,7 @@ def state_paths(config: MigrationConfig) -> StatePaths:
     )
     # Where versions before kept an environment of AWS (`journal.identity`).
     # And the key that environments shared before each had its own.
-    older = (f"{begins}engine/.pulumi/stacks/{stack}.json", f"{begins}keys/releases.json")
+    older = (f"{begins}engine/.pulumi/stacks/{stack}.json", f"{begins}{key_name(SHARED_SCOPE)}")
     write = {DEPLOY: whole, OPERATE: (lock, journal), PREVIEW: (lock,)}
     return StatePaths((*whole, *older), write)
 

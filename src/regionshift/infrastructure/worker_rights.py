@@ -8,7 +8,6 @@ from typing import Any
 
 import pulumi
 
-from regionshift.carriers.kinds import KINDS
 from regionshift.infrastructure import carried
 from regionshift.infrastructure.policies import function as common
 from regionshift.infrastructure.policies import worker
@@ -107,14 +106,14 @@ def _own(site: Site, made: Made) -> Iterator[RolePolicy]:
         {"bucket": carried.records(site), "prefixes": carried.RECORDS, "account": account},
     )
     yield RolePolicy(named.WORKER_SEALS_POLICY, common.seal_statements, {"key": made.records_key})
-    services = sorted(kind.service for kind in KINDS.values())
+    services = carried.services(site.config)
     yield RolePolicy(
         named.WORKER_KEY_POLICY,
         worker.key_statements,
         {
             "key": made.key,
-            # The topic is under the key too.
-            "services": site.service_hosts(*services, "sns"),
+            # Records are objects in S3, and the topic is under the key too.
+            "services": site.service_hosts(*sorted({"s3", "sns", *services})),
             # In the order of their names: another primary changes nothing here.
             "elsewhere": [site.arn_in("kms", region, "key/*") for region in sorted(site.config.all_regions)],
             "reading": site.service_hosts(*services, everywhere=True),

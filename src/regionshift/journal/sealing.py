@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from regionshift.errors import Refused
 from regionshift.journal.store import KeyTakenError, StateDamaged, StateStore
+from regionshift.settings.state_url import KEY_CONTEXT, SHARED_SCOPE, key_name
 
 if TYPE_CHECKING:
     from regionshift.settings.release import SecretValue
@@ -32,10 +33,6 @@ _BYTES = 32
 _NONCE = 12
 _BINARY = ":binary:"
 """Marks what is bytes and no text: names of secrets and base64 have no colon."""
-CONTEXT = "regionshift"
-"""The name in the encryption context whose value is the environment (KMS Developer Guide, "Encryption context")."""
-OF_BEFORE = "releases"
-"""The value there, and the name, of the key that all environments of a state shared before each had its own."""
 _SEAL = "seal"
 
 
@@ -176,11 +173,6 @@ def key_from_file(path: Path) -> SecretKey:
     return SecretKey(hashlib.sha256(b"regionshift releases\0" + key_file(path).read_bytes()).digest())
 
 
-def key_name(environment: str) -> str:
-    """Where the data key of ``environment`` (its scope) lies in a state."""
-    return f"keys/{environment}.json"
-
-
 def key_from_kms(kms: KeyService, key_id: str, store: StateStore, environment: str) -> SecretKey:
     """The environment's data key, decrypted by KMS; made on first use.
 
@@ -193,11 +185,11 @@ def key_from_kms(kms: KeyService, key_id: str, store: StateStore, environment: s
 
 def _root_from_kms(kms: KeyService, key_id: str, store: StateStore, environment: str) -> bytes:
     stored = store.get(key_name(environment))
-    if stored is None and any(store.folders(f"journal/{environment}/runs")):
-        shared = store.get(key_name(OF_BEFORE))
-        if shared is not None:
-            environment, stored = OF_BEFORE, shared
-    name, context = key_name(environment), {CONTEXT: environment}
+    if stored is None:
+        shared = store.get(key_name(SHARED_SCOPE))
+        if shared is not None and any(store.folders(f"journal/{environment}/runs")):
+            environment, stored = SHARED_SCOPE, shared
+    name, context = key_name(environment), {KEY_CONTEXT: environment}
     if stored is None:
         made = kms.generate_data_key(KeyId=key_id, KeySpec="AES_256", EncryptionContext=context)
         kept = {"key": key_id, "sealed": base64.b64encode(_bytes(made["CiphertextBlob"])).decode()}

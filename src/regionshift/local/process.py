@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -158,16 +159,19 @@ def find(record: CloudRecord) -> psutil.Process | None:
 
 
 def end(process: psutil.Process) -> None:
-    """Ask the emulator to save and stop, wait for it, and kill its Lambda workers.
+    """Ask the emulator to save and stop, wait for it, and kill its Lambda workers. Each may end by itself at any moment.
 
     A zombie counts as ended: its parent may never wait for it, such as the first process of a container.
     """
-    family = [process, *process.children(recursive=True)]
-    process.terminate()
+    family = [process]
+    with suppress(psutil.NoSuchProcess):
+        family += process.children(recursive=True)
+        process.terminate()
     _until_ended([process], STOP_WITHIN)
     for survivor in family:
         if not _has_ended(survivor):
-            survivor.kill()
+            with suppress(psutil.NoSuchProcess):
+                survivor.kill()
     _until_ended(family, KILLED_WITHIN)
     psutil.wait_procs(family, timeout=0)  # removes zombies that are our children
 

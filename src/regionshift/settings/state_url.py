@@ -155,6 +155,17 @@ def folder_of(url: str) -> Path | None:
     return parse_state_url(url).folder
 
 
+KEY_CONTEXT = "regionshift"
+"""The name in the encryption context whose value is the environment (KMS Developer Guide, "Encryption context")."""
+SHARED_SCOPE = "releases"
+"""The scope of the data key that all environments of a state shared before each had its own."""
+
+
+def key_name(scope: str) -> str:
+    """Return where a state keeps the data key of the environment with this scope."""
+    return f"keys/{scope}.json"
+
+
 @dataclass(frozen=True)
 class KeyUrl:
     """A key of AWS KMS as `state_secrets` names it: ``awskms://ID``, ``awskms://alias/NAME`` or ``awskms:///ARN``.

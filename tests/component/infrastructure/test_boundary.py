@@ -274,6 +274,39 @@ def test_every_name_of_an_environment_is_within_its_reach(
         assert fits(name, reach.names(component), region), (component, name)
 
 
+BY_KIND: Mapping[str, Mapping[str, Any]] = {
+    "s3": {"s3": [{"bucket": "media-{region}"}]},
+    "ssm": {"ssm": [{"path": "/a"}]},
+    "secretsmanager": {"secrets": [{"name": "a/"}]},
+}
+
+
+@pytest.mark.parametrize("narrow", [3, 0])
+@pytest.mark.parametrize("service", BY_KIND)
+def test_keys_of_others_are_used_through_the_services_of_what_is_carried(service: str, narrow: int) -> None:
+    settings = config(carry=BY_KIND[service])
+    used = [
+        through
+        for each in _Bounds(settings, narrow).statements()
+        if each["Sid"] in {"ReadWithKeys", "CarriedKeys"}
+        for through in each["Condition"]["StringLike"]["kms:ViaService"]
+    ]
+    assert used == [f"{service}.*.amazonaws.com"]
+    assert refused(settings, program(settings)) == []
+
+
+@pytest.mark.parametrize("narrow", [3, 0])
+def test_nothing_carried_asks_for_no_key_of_others(narrow: int) -> None:
+    keys = [
+        each
+        for each in _Bounds(config(), narrow).statements()
+        if each["Effect"] == "Allow" and any(action.startswith("kms:") for action in each["Action"])
+    ]
+    assert keys
+    assert all("aws:ResourceTag/Project" in each["Condition"]["StringEquals"] for each in keys)
+    assert refused(config(), program(config())) == []
+
+
 def test_it_has_no_action_that_no_role_needs() -> None:
     needed = {action for store in BOTH for found in of_roles(program_of(store)) for action in found.actions}
     allowed = {

@@ -20,6 +20,7 @@ from pydantic import SecretBytes, SecretStr
 from regionshift.aws.clients import Clients
 from regionshift.errors import InputError, Refused
 from regionshift.infrastructure.operator_rights import statements_of
+from regionshift.journal.backends import FileStore
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.journal.releases import ReleaseRecord, ReleaseStore
@@ -327,6 +328,16 @@ def test_runs_from_before_anything_was_sealed_do_not_bring_back_a_key_that_other
     store.create("journal/shop.dev/runs/000001/00001.json", b"{}")
     key_from_kms(clients.get("kms", "eu-central-1"), key_id, store, "shop.dev").seal("hunter2", "place")
     assert store.keys("keys") == ["keys/shop.dev.json"]
+
+
+def test_a_new_key_lists_no_runs_where_no_key_is_shared(clients: Clients, tmp_path: Path) -> None:
+    class WithoutLists(FileStore):
+        def folders(self, prefix: str) -> list[str]:
+            raise AssertionError(f"lists {prefix}")
+
+    key_id = clients.get("kms", "eu-central-1").create_key()["KeyMetadata"]["KeyId"]
+    store = WithoutLists(tmp_path)
+    key_from_kms(clients.get("kms", "eu-central-1"), key_id, store, "shop.dev").seal("hunter2", "place")
 
 
 def test_a_role_of_one_environment_opens_no_seal_of_another(

@@ -21,6 +21,7 @@ from regionshift.aws.errors import AwsFailed
 from regionshift.errors import InputError, Refused
 from regionshift.local import emulator
 from regionshift.local.emulator import LocalCloud
+from regionshift.local.process import end
 
 ACCOUNT = "210987654321"
 REGION = "eu-west-1"
@@ -294,3 +295,10 @@ def test_it_is_wiped_while_something_in_it_removes_itself(
     monkeypatch.setattr(os, "rmdir", beside)
     emulator.down(state_dir, wipe=True)
     assert not state_dir.exists()
+
+
+def test_a_process_that_ended_by_itself_is_ended() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = psutil.Process(child.pid)
+    child.communicate(b"\n")
+    end(process)

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regionshift.infrastructure.policies.statement import Statement, allow, deny, within
+from regionshift.infrastructure.policies.statement import (
+    READ_OBJECTS,
+    WRITE_OBJECTS,
+    Statement,
+    allow,
+    deny,
+    within,
+)
 
 METRIC_NAMESPACE = "Migration"
+SEE_BUCKET = (
+    "s3:GetBucketObjectLockConfiguration",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:GetBucketVersioning",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetLifecycleConfiguration",
+    "s3:GetReplicationConfiguration",
+    "s3:ListBucket",
+    "s3:ListBucketMultipartUploads",
+    "s3:ListBucketVersions",
+)
 _ANY = ["*"]
 
 
@@ -19,35 +37,13 @@ def s3_statements(bucket: str, account: str) -> list[Statement]:
     return [
         allow(
             "SeeBucket",
-            [
-                "s3:GetBucketObjectLockConfiguration",
-                "s3:GetBucketPublicAccessBlock",
-                "s3:GetBucketVersioning",
-                "s3:GetEncryptionConfiguration",
-                "s3:GetLifecycleConfiguration",
-                "s3:GetReplicationConfiguration",
-                "s3:ListBucket",
-                "s3:ListBucketMultipartUploads",
-                "s3:ListBucketVersions",
-            ],
+            SEE_BUCKET,
             [bucket],
             condition=within(account),
         ),
         allow(
             "UseObjects",
-            [
-                "s3:AbortMultipartUpload",
-                "s3:DeleteObject",
-                "s3:DeleteObjectVersion",
-                "s3:GetObject",
-                "s3:GetObjectTagging",
-                "s3:GetObjectVersion",
-                "s3:GetObjectVersionTagging",
-                "s3:ListMultipartUploadParts",
-                "s3:PutObject",
-                "s3:PutObjectTagging",
-                "s3:PutObjectVersionTagging",
-            ],
+            sorted({*READ_OBJECTS, *WRITE_OBJECTS}),
             [f"{bucket}/*"],
             condition=within(account),
         ),

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regionshift.infrastructure.policies.statement import LOG_DELIVERY, Statement, allow, within
+from regionshift.infrastructure.policies.statement import LOG_DELIVERY, USE_KEY, Statement, allow, within
 from regionshift.settings.regions import service_host
+
+READ_SOURCE = (
+    "s3:GetObjectVersionAcl",
+    "s3:GetObjectVersionForReplication",
+    "s3:GetObjectVersionTagging",
+)
+WRITE_REPLICAS = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
 
 
 @dataclass(frozen=True)
@@ -38,22 +45,18 @@ def replication_statements(
         ),
         allow(
             "ReadSource",
-            [
-                "s3:GetObjectVersionAcl",
-                "s3:GetObjectVersionForReplication",
-                "s3:GetObjectVersionTagging",
-            ],
+            READ_SOURCE,
             [f"{source.bucket}/*"],
             condition=within(account),
         ),
         allow(
             "WriteReplicas",
-            ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"],
+            WRITE_REPLICAS,
             [f"{end.bucket}/*" for end in destinations],
             condition=within(account),
         ),
         _through_key("DecryptSource", ["kms:Decrypt"], [source]),
-        _through_key("EncryptReplicas", ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"], destinations),
+        _through_key("EncryptReplicas", USE_KEY, destinations),
     ]
 
 

@@ -150,6 +150,24 @@ def _statement(
 FENCE = document([deny("Fenced", ["*"], ["*"])])
 """The inline policy of a role that may do nothing any more (`operations.moving.fencing`)."""
 
+READ_OBJECTS = (
+    "s3:GetObject",
+    "s3:GetObjectTagging",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionTagging",
+)
+WRITE_OBJECTS = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+    "s3:PutObjectTagging",
+    "s3:PutObjectVersionTagging",
+)
+USE_KEY = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+"""What reading and writing encrypted data needs (KMS Developer Guide, "How AWS services use AWS KMS")."""
+
 LOG_DELIVERY = (
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",

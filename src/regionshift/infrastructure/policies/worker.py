@@ -9,7 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from regionshift.infrastructure.policies.function import tracing_statements
-from regionshift.infrastructure.policies.statement import Condition, Statement, allow, deny, within
+from regionshift.infrastructure.policies.statement import (
+    READ_OBJECTS,
+    USE_KEY,
+    WRITE_OBJECTS,
+    Condition,
+    Statement,
+    allow,
+    deny,
+    within,
+)
 
 _SEE_TARGET = (
     "s3:GetBucketObjectLockConfiguration",
@@ -20,24 +29,23 @@ _SEE_TARGET = (
     "s3:ListBucketMultipartUploads",
 )
 _LIST = "s3:ListBucketVersions"
-_READ_OBJECTS = (
-    "s3:GetObject",
-    "s3:GetObjectTagging",
-    "s3:GetObjectVersion",
-    "s3:GetObjectVersionTagging",
+READ_PARAMETERS = ("ssm:GetParameter", "ssm:ListTagsForResource")
+WRITE_PARAMETERS = (
+    "ssm:AddTagsToResource",
+    "ssm:DeleteParameter",
+    "ssm:PutParameter",
+    "ssm:RemoveTagsFromResource",
 )
-_WRITE_OBJECTS = (
-    "s3:AbortMultipartUpload",
-    "s3:DeleteObject",
-    "s3:DeleteObjectVersion",
-    "s3:ListMultipartUploadParts",
-    "s3:PutObject",
-    "s3:PutObjectTagging",
-    "s3:PutObjectVersionTagging",
+WRITE_SECRET = (
+    "secretsmanager:DeleteSecret",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:TagResource",
+    "secretsmanager:UntagResource",
+    "secretsmanager:UpdateSecret",
+    "secretsmanager:UpdateSecretVersionStage",
 )
-
-
-_WRITE_WITH = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+# A secret is created with its tags, which needs the right to tag too (Secrets Manager API Reference, "CreateSecret").
+CREATE_SECRET = ("secretsmanager:CreateSecret", "secretsmanager:TagResource")
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,8 @@ def _of_account(number: int, reach: BucketReach) -> list[Statement]:
     rights: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
         ("SeeSources", ("s3:GetBucketVersioning",), reach.sources),
         ("SeeTargets", _SEE_TARGET, reach.targets),
-        ("ReadObjects", _READ_OBJECTS, reach.read),
-        ("WriteObjects", _WRITE_OBJECTS, reach.write),
+        ("ReadObjects", READ_OBJECTS, reach.read),
+        ("WriteObjects", WRITE_OBJECTS, reach.write),
     )
     return [
         *(
@@ -126,16 +134,11 @@ def key_statements(
         reading: patterns of the services through which they are used, each in the key's own region: a key is used in
             no other.
     """
+    own: Condition = {"StringEquals": {"kms:ViaService": list(services)}}
+    there: Condition = {"StringLike": {"kms:ViaService": list(reading)}}
     return [
-        allow(
-            "UseKey", list(_WRITE_WITH), [key], condition={"StringEquals": {"kms:ViaService": list(services)}}
-        ),
-        allow(
-            "ReadWithKeys",
-            ["kms:Decrypt"],
-            elsewhere,
-            condition={"StringLike": {"kms:ViaService": list(reading)}},
-        ),
+        allow("UseKey", USE_KEY, [key], condition=own),
+        *([allow("ReadWithKeys", ["kms:Decrypt"], elsewhere, condition=there)] if reading else []),
     ]
 
 
@@ -147,7 +150,7 @@ def named_key_statements(named: Sequence[tuple[str, str, Sequence[str]]]) -> lis
             says which alias a key must have (KMS Developer Guide, "Use aliases to control access to KMS keys").
     """
     return [
-        allow(f"WriteWithKeys{number}", list(_WRITE_WITH), [resource], condition=_bound(alias, through))
+        allow(f"WriteWithKeys{number}", USE_KEY, [resource], condition=_bound(alias, through))
         for number, (resource, alias, through) in enumerate(named)
     ]
 
@@ -171,18 +174,13 @@ def parameter_statements(
         allow("ListParameters", ["ssm:DescribeParameters"], ["*"]),
         allow(
             "ReadParameters",
-            ["ssm:GetParameter", "ssm:ListTagsForResource"],
+            READ_PARAMETERS,
             _with_own(read, write),
             condition=_asked_in(regions),
         ),
         allow(
             "WriteParameters",
-            [
-                "ssm:AddTagsToResource",
-                "ssm:DeleteParameter",
-                "ssm:PutParameter",
-                "ssm:RemoveTagsFromResource",
-            ],
+            WRITE_PARAMETERS,
             write,
         ),
     ]
@@ -202,19 +200,6 @@ def _with_own(read: Sequence[str], write: Sequence[str]) -> list[str]:
 def topic_statements(topic: str) -> list[Statement]:
     """Tell the deployment topic how migrations end."""
     return [allow("Notify", ["sns:Publish"], [topic])]
-
-
-_WRITE_SECRET = (
-    "secretsmanager:DeleteSecret",
-    "secretsmanager:PutSecretValue",
-    "secretsmanager:TagResource",
-    "secretsmanager:UntagResource",
-    "secretsmanager:UpdateSecret",
-    "secretsmanager:UpdateSecretVersionStage",
-)
-# With its tags from the first, for which creating needs the right to tag too (Secrets Manager API Reference,
-# "CreateSecret").
-_CREATE_SECRET = ("secretsmanager:CreateSecret", "secretsmanager:TagResource")
 
 
 def secret_statements(
@@ -246,7 +231,7 @@ def secret_statements(
             condition=_asked_in(regions),
         ),
         *_given("ReadSecrets", ["secretsmanager:GetSecretValue"], _with_own(read, write), _asked_in(regions)),
-        *_given("WriteSecrets", sorted({*_CREATE_SECRET, *_WRITE_SECRET}), write),
+        *_given("WriteSecrets", sorted({*CREATE_SECRET, *WRITE_SECRET}), write),
         *(
             statement
             for number, wanted in enumerate(tags)
@@ -275,8 +260,8 @@ def _tagged(
             _with_own(read, write),
             condition=has_there,
         ),
-        allow(f"WriteTaggedSecrets{number}", _WRITE_SECRET, write, condition=has),
-        allow(f"MakeTaggedSecrets{number}", _CREATE_SECRET, write, condition=made_with),
+        allow(f"WriteTaggedSecrets{number}", WRITE_SECRET, write, condition=has),
+        allow(f"MakeTaggedSecrets{number}", CREATE_SECRET, write, condition=made_with),
     ]
 
 
