@@ -159,9 +159,10 @@ def find(record: CloudRecord) -> psutil.Process | None:
 
 
 def end(process: psutil.Process) -> None:
-    """Ask the emulator to save and stop, wait for it, and kill its Lambda workers. Each may end by itself at any moment.
+    """Ask the emulator to save and stop, wait for it, and kill its Lambda workers.
 
     A zombie counts as ended: its parent may never wait for it, such as the first process of a container.
+    Each process may end by itself at any moment.
     """
     family = [process]
     with suppress(psutil.NoSuchProcess):
