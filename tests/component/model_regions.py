@@ -203,6 +203,7 @@ class ModelEngine:
     world: World
     process: Faults
     interrupted: bool = False
+    watch: Listener | None = None
     version: str = "3.200.0"
     mended: tuple[str, ...] = ()
 
@@ -244,8 +245,8 @@ class ModelEngine:
                 continue
             if self.interrupted:
                 raise Interrupted("stopped")
-            if listener:
-                listener(StepProgress("started", step))
+            for told in filter(None, [listener, self.watch]):
+                told(StepProgress("started", step))
             how = self.process.fault("step", f"{home} {step.op}")
             if how == "interrupt":
                 self.interrupted = True

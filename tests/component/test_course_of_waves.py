@@ -11,14 +11,15 @@ from typing import cast
 from deployment_world import Process, model
 from model_regions import CANARY, OTHER, PRIMARY, World
 
-from regionshift.cli.running import CourseShown
+from regionshift.cli.running import RunShown
+from regionshift.report.live import CourseView
 from regionshift.report.printer import Screen
 from regionshift.runs.deployment_plan import WaveStep
 
 __all__ = ["model"]
 
 
-def test_a_release_that_is_taken_back_is_told_step_by_step(
+def test_a_release_that_is_rolled_back_is_told_step_by_step(
     tmp_path: Path, model: Callable[[World], World]
 ) -> None:
     world = model(World(tmp_path, memory={}))
@@ -26,12 +27,11 @@ def test_a_release_that_is_taken_back_is_told_step_by_step(
     world.wanted = 1
     world.broken[world.digest(1), OTHER] = "alarm"
     screen, process = Screen(file=io.StringIO()), Process(world)
-    with CourseShown(screen, lambda: 0.0) as shown:
-        applier = replace(process.driver.applier, listener=shown.listen)
-        process.driver = replace(process.driver, listeners=[shown], applier=applier)
+    with RunShown(CourseView(screen, "up dev", lambda: 0.0), screen) as shown:
+        process.driver = replace(process.driver, listeners=[shown])
         process.up()
     said = [line.rstrip() for line in cast(io.StringIO, screen.file).getvalue().splitlines()]
-    steps = [line.removesuffix("  0 s") for line in said if ": " in line]
+    steps = [line.removesuffix("  0 s") for line in said if line.partition(": ")[2][:1] in tuple("…✓✗")]
     assert steps == [
         line
         for region, name, mark in [
@@ -50,7 +50,7 @@ def test_a_release_that_is_taken_back_is_told_step_by_step(
     ]
     shown.on_step(WaveStep("wave-1/apply", action="apply"), "after", {"regions": {CANARY: "down"}})
     assert cast(io.StringIO, screen.file).getvalue().endswith(f"! wave-1/apply  {CANARY}: down\n")
-    summary = said[len(steps) :]
-    assert summary[0] == "waves  0 of 3 regions done, 1 failed, 1 taken back  0 s"
+    summary = said[next(place for place, line in enumerate(said) if line.startswith("up dev  ")) :]
+    assert summary[0] == "up dev  0 of 3 regions done, 1 failed, 1 rolled back  0 s"
     assert summary[1].split() == ["region", "wave", "apply", "validate", "bake", "back", "checked"]
     assert [line.split()[:2] for line in summary[2:]] == [[OTHER, "2"], [CANARY, "1"], [PRIMARY, "3"]]

@@ -33,7 +33,7 @@ from regionshift.errors import InputError, Refused, WorkFailed
 from regionshift.report import live, migrations, plan_view, terminal
 from regionshift.report.folding import Alike
 from regionshift.report.junit import write_junit
-from regionshift.report.live import LiveView
+from regionshift.report.live import CourseStep, CourseView
 from regionshift.report.printer import Rows, Screen, Text, escaped
 from regionshift.report.values import CheckResult
 from regionshift.settings.config import MigrationConfig
@@ -160,13 +160,15 @@ def test_no_text_reaches_the_terminal_other_than_visible(text: str) -> None:
 
 def test_live_views_are_harmless() -> None:
     for screen in _screens():
-        with LiveView(screen, HOSTILE, [HOSTILE], {HOSTILE: 1}, lambda: 0.0) as view:
-            for phase in ("started", "failed"):
-                view.step(phase, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-        with live.StepsView(screen, HOSTILE, {HOSTILE: HOSTILE}, lambda: 0.0) as steps:
-            for said in ({"error": HOSTILE}, {HOSTILE: HOSTILE}, {"warning": HOSTILE}):
-                steps.told(HOSTILE, "failed", said)
-            steps.news(HOSTILE, "error", of_step=False)
+        for phase in ("", HOSTILE):
+            step = CourseStep(HOSTILE, phase, (HOSTILE,), meaning=HOSTILE)
+            with CourseView(screen, HOSTILE, lambda: 0.0, {HOSTILE: 1}) as view:
+                view.told(step, "before")
+                for how in ("started", "failed"):
+                    view.resource(how, HOSTILE, HOSTILE, HOSTILE)
+                view.doing(HOSTILE, HOSTILE, done=1, total=2)
+                for said in ({"error": HOSTILE}, {HOSTILE: HOSTILE}, {"warning": HOSTILE}):
+                    view.told(step, "failed", live.said_in_words(said))
         _require_harmless(_said(screen))
 
 

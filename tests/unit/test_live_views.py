@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from regionshift.cli import failure, show
 from regionshift.cli.app import app
 from regionshift.cli.options import Choices
-from regionshift.report.live import Activity, LiveView, StepsView
+from regionshift.report.live import Activity
 from regionshift.report.printer import Rows, Screen
 from regionshift.report.terminal import checks_table
 from regionshift.report.values import CheckResult
@@ -45,33 +45,6 @@ def _terminal(width: int = 80, height: int = 24, **more: Any) -> Screen:
 
 def _said(screen: Screen) -> str:
     return cast(io.StringIO, screen.file).getvalue()
-
-
-def test_thirty_regions_fit_a_small_terminal_failures_first() -> None:
-    screen = _terminal()
-    view = LiveView(screen, "up dev", REGIONS, dict.fromkeys(REGIONS, 2), Clock())
-    for region in REGIONS[:10]:
-        for number in range(2):
-            view.step("done", region, f"urn-{number}", "create", "a")
-    view.step("failed", REGIONS[29], "urn", "create", "bucket")
-    view.step("started", REGIONS[28], "urn", "create", "queue")
-    with screen.capture() as shown:
-        screen.print(view._render())
-    lines = shown.get().splitlines()
-    assert len(lines) <= 24
-    assert lines[0] == "up dev  0 s  20 of 60, 1 failed"
-    assert lines[2].startswith(REGIONS[29])
-    assert lines[3].startswith(REGIONS[28])
-    assert "create queue" in lines[3]
-    assert lines[-1] == "… and 9 more: 9 done, 0 not yet"
-
-
-def test_the_last_picture_has_every_region() -> None:
-    screen = _terminal()
-    with LiveView(screen, "up dev", REGIONS, dict.fromkeys(REGIONS, 1), Clock()) as view:
-        for region in REGIONS:
-            view.step("done", region, "urn", "create", "a")
-    assert all(region in _said(screen).rpartition("up dev")[2] for region in REGIONS)
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -117,8 +90,9 @@ def test_a_log_is_told_at_once_and_then_again(terminal: bool) -> None:
     """Also at a terminal where nothing is to move (CI, NO_COLOR)."""
     out, clock = Told(3), Clock()
     screen = Screen(file=out, force_terminal=terminal, color_system=None, is_plain=True)
-    with Activity(screen, "planning", clock, soon=0.0, silence=0.01) as activity:
-        activity.now("create bucket")
+    activity = Activity(screen, "planning", clock, soon=0.0, silence=0.01)
+    activity.now("create bucket")
+    with activity:
         assert out.enough.wait(60)
     assert "… planning  0 s  create bucket\n" in out.getvalue()
     assert "\x1b" not in out.getvalue()
@@ -153,15 +127,6 @@ def test_what_takes_no_time_is_not_told() -> None:
         with Activity(screen, "planning", Clock(), soon=3600.0):
             pass
         assert _said(screen) == ""
-
-
-def test_a_step_of_a_change_of_primary_tells_since_when() -> None:
-    clock, screen = Clock(), _terminal()
-    view = StepsView(screen, "promote", {"turn": "replicate"}, clock)
-    view.told("turn", "before", {})
-    clock.seconds = 75.0
-    screen.print(view._render())
-    assert "1 min 15 s" in _said(screen)
 
 
 def _paths(group: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

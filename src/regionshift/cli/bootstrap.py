@@ -10,7 +10,7 @@ from dataclasses import replace
 from regionshift.cli.failure import changes_of_this_command
 from regionshift.cli.opening import opened_bootstrap
 from regionshift.cli.options import Choices
-from regionshift.cli.running import engine_view
+from regionshift.cli.running import shown
 from regionshift.cli.show import (
     ask,
     confirm,
@@ -26,9 +26,15 @@ from regionshift.operations import bootstrap
 from regionshift.operations.up import PlanRefused
 from regionshift.report.plan_view import plan_parts
 from regionshift.report.values import Plan, exit_code_of
+from regionshift.runs.state import RunStep
 from regionshift.session import BootstrapSession
 from regionshift.settings.components import PipelineRole
 from regionshift.settings.editing import set_values
+
+_STEPS = (
+    RunStep("account", meaning="the bucket of the states, its key, and the identity provider"),
+    RunStep("pipeline", meaning="the roles of the pipeline"),
+)
 
 
 def run_bootstrap(
@@ -43,7 +49,7 @@ def run_bootstrap(
 ) -> int:
     """Show, ask, make, and say what belongs into the settings file."""
     with opened_bootstrap(choices, repository, region, take_over=take_over, gitlab=gitlab) as session:
-        screen, parts = console(choices), (session.account, session.pipeline)
+        parts = (session.account, session.pipeline)
         with working(choices, "planning"):
             plans = [bootstrap.plan_part(part, session.today, take_over=take_over) for part in parts]
         plan = bootstrap.plan_of(
@@ -59,9 +65,11 @@ def run_bootstrap(
         if plan.changes:
             confirm(choices, f"Change {len(plan.changes)} resources?", session.config)
             changes_of_this_command().begin()
-        with engine_view(screen, plan.environment, plan) as listener:
-            for part, of_part in zip(parts, plans, strict=True):
-                bootstrap.apply_part(part, of_part, listener)
+        with shown(choices, f"create {plan.environment}", plan) as view:
+            for step, part, of_part in zip(_STEPS, parts, plans, strict=True):
+                part.engine.watch = view.on_resource
+                with view.one_step(step):
+                    bootstrap.apply_part(part, of_part)
         if not session.is_inside:
             marker = bootstrap.state_object(session.identities[0])
             bootstrap.move_state(session.aside(), session.inside(), marker)
@@ -154,10 +162,14 @@ def run_bootstrap_destroy(choices: Choices, *, allow_data_loss: bool) -> int:
         if not others and session.is_inside:
             # The bucket goes, so the state leaves it first. From here on this machine alone can go on.
             bootstrap.move_state(store, session.aside(), bootstrap.state_object(account))
-    with opened_bootstrap(choices) as session, working(choices, "destroying"):
-        deleted = bootstrap.destroy_part(session.pipeline)
-        if not others:
-            deleted += bootstrap.destroy_part(session.account)
+    with opened_bootstrap(choices) as session, shown(choices, f"destroy {plan.environment}", plan) as view:
+        deleted = 0
+        of_account, of_pipeline = _STEPS
+        gone = [(of_pipeline, session.pipeline), *([] if others else [(of_account, session.account)])]
+        for step, part in gone:
+            part.engine.watch = view.on_resource
+            with view.one_step(step):
+                deleted += bootstrap.destroy_part(part)
     if choices.as_json:
         print_json({"deleted": deleted, "kept_for": others})
     else:

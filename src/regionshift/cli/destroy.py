@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from regionshift.cli.opening import opened, topics
+from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.running import NewsLines, engine_view
+from regionshift.cli.running import shown
 from regionshift.cli.show import (
     confirm_by_name,
     console,
@@ -42,10 +42,8 @@ def run_destroy(choices: Choices) -> int:
             screen.print(_goes_with_it(environment, plan))
         if plan.changes or unclear:
             confirm_by_name(choices, environment.config)
-        with engine_view(screen, f"destroy {environment.name}", plan) as listener:
-            done = destroy(
-                environment, session.journal, plan, listener, [NewsLines(screen), topics(session, screen)]
-            )
+        with shown(choices, f"destroy {environment.name}", plan) as view:
+            done = destroy(environment, session.journal, plan, view.listeners(session))
     if choices.as_json:
         print_json(asdict(done))
         return EXIT_OK

@@ -14,7 +14,8 @@ from regionshift.carriers.plan import MigrationPlan
 from regionshift.carriers.plan_checks import refused_for
 from regionshift.cli.opening import carrying_in, opened
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, print_json, working
+from regionshift.cli.running import shown
+from regionshift.cli.show import aside, confirm, console, print_json, working
 from regionshift.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -28,13 +29,11 @@ from regionshift.operations.migrations.carrying import Carrying
 from regionshift.operations.migrations.entries import require_rights, require_something
 from regionshift.operations.migrations.estimating import as_json, estimate
 from regionshift.operations.migrations.listing import SETTLED, migration_named
-from regionshift.operations.migrations.progress import MigrationProgress
 from regionshift.operations.migrations.taking_back import TakenBack, require_takeable, take_back
 from regionshift.operations.migrations.verifying import verify_again
 from regionshift.operations.unfinished import OpenMigration
 from regionshift.releases import deployed_releases
 from regionshift.report.migrations import (
-    CopyView,
     known_table,
     plan_table,
     proven_table,
@@ -62,7 +61,6 @@ def run_migrate(
         regions = _regions(session.environment.config, source, target)
         wanted = operation.want(carrying, *regions, level=level, migration_id=migration_id, deep=deep)
         screen = console(choices)
-        to_copy = 0
         known = _known(carrying, wanted) if migration_id and not plan_only else None
         if known is not None:
             if not choices.as_json:
@@ -98,7 +96,7 @@ def run_migrate(
             if not choices.yes:
                 # Planned again when it begins, maybe much later: just this is what was agreed to.
                 wanted = replace(wanted, confirmed=made.digest)
-        report = _follow(choices, session, carrying, wanted, to_copy)
+        report = _follow(choices, session, carrying, wanted)
     if choices.as_json:
         print_json(_report(report))
     else:
@@ -135,39 +133,24 @@ def _require_startable(session: Session, wanted: operation.MigrationRequest, sho
 
 
 def _follow(
-    choices: Choices, session: Session, carrying: Carrying, wanted: operation.MigrationRequest, to_copy: int
+    choices: Choices, session: Session, carrying: Carrying, wanted: operation.MigrationRequest
 ) -> operation.Report:
-    """Validate the target, then copy with a bar.
+    """Validate the target, then copy, shown as a run.
 
     Raises:
         Interrupted: Ctrl-C; what is under way ends, nothing further begins.
     """
-    screen = console(choices)
     with working(choices, f"checking {wanted.target}"):
         validated = operation.require_valid_target(carrying, wanted.target)
-    screen.print(
-        f"{wanted.target} validates ({len(validated.results)} checks). Migration {wanted.migration_id}"
-    )
-    with CopyView(screen, to_copy, time.monotonic) as view:
-
-        def tell(progress: MigrationProgress) -> None:
-            view.show(
-                items=progress.items,
-                of_items=progress.of_items,
-                done=progress.bytes,
-                of_bytes=progress.of_bytes,
-                rate=progress.rate,
-                left=progress.seconds_left,
-            )
-
+    aside(choices).print(f"{len(validated.results)} checks of {wanted.target} passed.")
+    with shown(choices, f"migrate {wanted.migration_id}") as view:
         try:
             return operation.migrate(
-                carrying,
+                replace(carrying, listeners=view.listeners(session)),
                 session.journal,
                 wanted,
                 clock=time.monotonic,
                 delays=validated.delays,
-                tell=tell,
             )
         except KeyboardInterrupt:
             raise Interrupted(
@@ -176,7 +159,7 @@ def _follow(
                 remedy=_go_on(wanted),
             ) from None
         except WorkFailed as error:
-            error.add_note(f"to go on: {_go_on(wanted)}")
+            error.add_note(f"to continue: {_go_on(wanted)}")
             raise
 
 
@@ -241,8 +224,9 @@ def rollback_migration(
         require_takeable(carrying, migration_id)
         confirm(choices, f"Take back what {migration_id} wrote in {region}?", session.environment.config)
         try:
-            with working(choices, f"taking back {migration_id}"):
-                done = take_back(carrying, session.journal, migration_id, reason, clock=time.monotonic)
+            with shown(choices, f"rollback {migration_id}") as view:
+                followed = replace(carrying, listeners=view.listeners(session))
+                done = take_back(followed, session.journal, migration_id, reason, clock=time.monotonic)
         except KeyboardInterrupt:
             raise Interrupted(
                 f"Interrupted: taking {migration_id} back goes on inside AWS with the batches that have begun.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +10,7 @@ import typer
 
 from regionshift.cli.opening import opened, tools_of, topics
 from regionshift.cli.options import Choices
-from regionshift.cli.running import StepRows
+from regionshift.cli.running import shown
 from regionshift.cli.show import (
     NotConfirmed,
     confirm,
@@ -30,17 +29,13 @@ from regionshift.errors import (
 )
 from regionshift.operations import moves
 from regionshift.operations.moving.promoting import read_text
-from regionshift.operations.moving.promotion_plan import STEPS as PROMOTION
 from regionshift.operations.run_tools import RunTools
 from regionshift.operations.unfinished import require_finished
 from regionshift.releases import deployed_releases
-from regionshift.report.live import StepsView
 from regionshift.report.terminal import run_facts_table
 from regionshift.runs.driver import RunUnderWay, drive_in_sessions, saga_state
 from regionshift.runs.state import RunStep, SagaState
 from regionshift.session import Session
-
-_LAST = "promote"
 
 
 def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_data_loss: bool) -> int:
@@ -144,24 +139,16 @@ def _phases(
 
     Gives what the phases said, and the seconds since the move began, the time between two commands with them.
     """
-    meanings = {step.name: step.meaning for step in moves.STEPS if step.name != _LAST}
-    meanings |= {f"{_LAST}/{step.name}": step.meaning for step in PROMOTION}
-    with StepsView(console(choices), f"move {source} to {target}", meanings, time.monotonic) as view:
+    with shown(choices, f"move {source} to {target}") as view:
 
         @contextmanager
         def session() -> Iterator[RunUnderWay[SagaState, RunStep]]:
             with opened(choices, locked=True) as session:
-                told = topics(session, view.console)
-                # The change of primary is told step by step in the rows of the last phase.
-                kind = moves.MoveRun(
-                    _tools(choices, session, target),
-                    run_id,
-                    source,
-                    target,
-                    [StepRows(view, f"{_LAST}/"), told],
-                )
+                own, told = view.listeners(session)
+                tools = _tools(choices, session, target)
+                kind = moves.MoveRun(tools, run_id, source, target, [view.within("promote"), told])
                 run = session.journal.reopen(run_id)
-                yield RunUnderWay(session.journal, run, kind, [StepRows(view, hidden=_LAST), told])
+                yield RunUnderWay(session.journal, run, kind, [own, told])
 
         state, closed = drive_in_sessions(session)
     took = (closed.ended - closed.started).total_seconds() if closed and closed.ended else None
@@ -201,7 +188,7 @@ def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
         show_plan(choices, found.proposal.plan)
         found.require_allowed(session.environment.config.regions.primary)
         confirm_by_name(choices, session.environment.config)
-        with working(choices, f"taking {region} down"):
-            run_id, news, told = moves.retire(tools, found)
+        with shown(choices, f"retire {region}", found.proposal.plan) as view:
+            run_id, news, told = moves.retire(tools, found, [view])
         topics(session, console(choices)).on_news(run_id, news, told)
     return True

@@ -66,6 +66,9 @@ SHARED: dict[str, Any] = {
     "account": Account,
     "as_json": Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")],
     "yes": Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing something.")],
+    "quiet": Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only the result and errors, and what is asked.")
+    ],
     "verbosity": Annotated[
         int,
         typer.Option(
@@ -94,7 +97,7 @@ SHARED: dict[str, Any] = {
         bool, typer.Option("--force", help="Break another run's lock; shows its owner and asks first.")
     ],
 }
-_ALWAYS = ("as_json", "yes", "verbosity", "log_file")
+_ALWAYS = ("as_json", "yes", "quiet", "verbosity", "log_file")
 MACHINE = ("config", *_ALWAYS)
 """For a command about this machine."""
 ENVIRONMENT = ("config", "target", "endpoint", "account", *_ALWAYS)
@@ -115,6 +118,7 @@ class Choices:
     account: str | None = None
     as_json: bool = False
     yes: bool = False
+    quiet: bool = False
     verbosity: int = 0
     log_file: Path | None = None
     lock_timeout: float = 0.0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
-from regionshift.cli.opening import opened, settings_of, tools_of, topics
+from regionshift.cli.opening import opened, settings_of, tools_of
 from regionshift.cli.options import Choices
-from regionshift.cli.running import StepRows, do_steps, resume_steps
+from regionshift.cli.running import do_steps, resume_steps, shown
 from regionshift.cli.show import confirm, console, print_json, show_plan, working
 from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.operations import moves, rejoining
@@ -15,7 +14,6 @@ from regionshift.operations.moving import proposing
 from regionshift.operations.moving.promotion_plan import PromotionPlan
 from regionshift.operations.unfinished import require_finished, require_row
 from regionshift.operations.up import PlanRefused
-from regionshift.report.live import StepsView
 from regionshift.report.terminal import run_facts_table
 from regionshift.report.values import as_data, exit_code_of
 from regionshift.session import Session
@@ -101,9 +99,8 @@ def run_rejoin(choices: Choices, region: str) -> int:
             raise PlanRefused(plan.errors)
         rejoining.look_before_return(tools, region)
         confirm(choices, f"Shut {region}, then bring it back as a secondary?", session.environment.config)
-        meanings = {step.name: step.meaning for step in rejoining.STEPS}
-        with StepsView(console(choices), f"rejoin {region}", meanings, time.monotonic) as view:
-            said = rejoining.rejoin(tools, region, [StepRows(view), topics(session, view.console)])
+        with shown(choices, f"rejoin {region}") as view:
+            said = rejoining.rejoin(tools, region, view.listeners(session))
     if choices.as_json:
         print_json({"rejoined": region, "steps": said})
     else:

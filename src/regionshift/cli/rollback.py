@@ -68,7 +68,7 @@ def run_deployment_rollback(
         )
 
     def go(session: Session, way: deploying.WayBack, taken_back: Sequence[Mapping[str, Any]] = ()) -> int:
-        with driver(choices, session) as driving:
+        with driver(choices, session, "rollback", way.plan) as driving:
             state = deploying.go_back(driving, way, allow_data_loss=allow_data_loss, reason=reason)
         plan = way.plan.as_data()
         told = {name: plan[name] for name in ("growth", "losses", "cost")}

@@ -6,14 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 
 import typer
 
 from regionshift.cli.opening import tools_of, topics
 from regionshift.cli.options import Choices
-from regionshift.cli.show import confirm, console, person_is_there, print_json
-from regionshift.engine.engine import Listener
+from regionshift.cli.show import aside, confirm, console, person_is_there, print_json
 from regionshift.engine.events import StepProgress
 from regionshift.errors import EXIT_FAILED, EXIT_OK, Interrupted, Refused
 from regionshift.journal.events import RunView
@@ -22,16 +22,16 @@ from regionshift.operations.moving import proposing
 from regionshift.operations.moving.fencing import shut_again
 from regionshift.operations.unfinished import RunRow
 from regionshift.operations.waves.applier import Applier
-from regionshift.operations.waves.bake import BakeLook, Watch
+from regionshift.operations.waves.bake import Watch
 from regionshift.operations.waves.wave_run import WaveDriver
 from regionshift.releases import deployed_releases
-from regionshift.report.live import NEWS_STYLES, CourseStep, CourseView, LiveView, StepsView
+from regionshift.report.live import NEWS_STYLES, CourseStep, CourseView, said_in_words
 from regionshift.report.printer import Screen, Text
 from regionshift.report.terminal import run_facts_table
 from regionshift.report.values import Plan
 from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.driver import RunUnderWay, SagaRun, Unanswered, Waits, drive, saga_state, turn_back
-from regionshift.runs.messages import News, RunListener, StepPhase, relied_on
+from regionshift.runs.messages import News, RunListener, StepPhase, Work, relied_on
 from regionshift.runs.state import Ending, RunStep
 from regionshift.session import Session
 
@@ -41,37 +41,119 @@ _GO_ON = (
 )
 
 
-class NewsLines(RunListener[RunStep]):
-    """Each message as a line on ``screen``."""
+class RunShown(RunListener[RunStep]):
+    """A run at the terminal, whatever its kind: a view of its steps, and each message above it.
 
-    def __init__(self, screen: Screen) -> None:
+    With --quiet there are only errors, and the last message at the end. A context manager.
+
+    Args:
+        screen: where messages go; the view's own, but with --quiet.
+    """
+
+    def __init__(self, view: CourseView, screen: Screen) -> None:
+        self._view = view
         self._screen = screen
+        self._last: News | None = None
 
-    def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
+    def __enter__(self) -> RunShown:
+        self._view.__enter__()
+        return self
+
+    def __exit__(self, *how: object) -> None:
+        self._view.__exit__(*how)
+        if self._last is not None:
+            self._screen.print(news_line(self._last))
+
+    def listeners(self, session: Session) -> list[RunListener[RunStep]]:
+        """Who is told of a run in ``session``: this view, which is also told what the engine does, and the topics."""
+        session.environment.engine.watch = self.on_resource
+        return [self, topics(session, self._screen)]
+
+    def within(self, name: str) -> RunListener[RunStep]:
+        """Who is told of a run that is one step of the shown run: its own steps come below that step."""
+        return _Within(self, f"{name}/")
+
+    @contextmanager
+    def one_step(self, step: RunStep) -> Iterator[None]:
+        """Show work that is no run of the journal, as a run of one step."""
+        self.on_course([step])
+        self.on_step(step, "before", {})
+        try:
+            yield
+        except BaseException:
+            self.on_step(step, "failed", {})
+            raise
+        self.on_step(step, "after", {})
+
+    def on_course(self, steps: Sequence[RunStep]) -> None:
         """As of every listener."""
-        del run_id, regions
-        self._screen.print(news_line(news))
-
-
-class StepRows(RunListener[RunStep]):
-    """Each step as a row of ``view``, its name after ``prefix``, and each message above them; ``hidden`` has no row."""
-
-    def __init__(self, view: StepsView, prefix: str = "", hidden: str = "") -> None:
-        self._view, self._prefix, self._hidden = view, prefix, hidden
+        self._view.course(map(_course_step, steps))
 
     def on_step(self, step: RunStep, phase: StepPhase, said: Mapping[str, object]) -> None:
-        """As of every listener."""
-        if step.name == self._hidden:
+        """As of every listener. Nothing moves while a person is asked to approve a wave."""
+        if not isinstance(step, WaveStep):
+            self._view.told(_course_step(step), phase, said_in_words(said))
             return
-        if phase == "earlier":
-            self._view.done_before([self._prefix + step.name])
-        else:
-            self._view.told(self._prefix + step.name, phase, said)
+        if step.action == "approve" and phase == "before":
+            self._view.pause()
+            return
+        self._view.told(_course_step(step), phase)
+        if line := step_line(step, phase, said):
+            self._screen.print(line)
 
     def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
-        """As of every listener."""
+        """As of every listener; the view itself shows that a step has ended."""
         del run_id, regions
-        self._view.news(news.summary, news.status, of_step="step" in news.counts)
+        if "step" in news.counts and news.status == "success":
+            return
+        is_said = news.status == "error" or self._view.screen is self._screen
+        self._last = None if is_said or news.status != "success" else news
+        if is_said:
+            self._screen.print(news_line(news))
+
+    def on_resource(self, progress: StepProgress) -> None:
+        """The engine began or ended one resource."""
+        step = progress.step
+        if step.changes:
+            self._view.resource(progress.phase, step.region, step.urn, f"{step.op} {step.name}")
+
+    def on_work(self, work: Work) -> None:
+        """As of every listener."""
+        self._view.doing(work.region, work.what, done=work.done, total=work.total, left=work.left)
+
+
+class _Within(RunListener[RunStep]):
+    def __init__(self, shown: RunShown, prefix: str) -> None:
+        self._shown = shown
+        self._prefix = prefix
+
+    def on_course(self, steps: Sequence[RunStep]) -> None:
+        self._shown.on_course(list(map(self._named, steps)))
+
+    def on_step(self, step: RunStep, phase: StepPhase, said: Mapping[str, object]) -> None:
+        self._shown.on_step(self._named(step), phase, said)
+
+    def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
+        self._shown.on_news(run_id, news, regions)
+
+    def _named(self, step: RunStep) -> RunStep:
+        return replace(step, name=self._prefix + step.name)
+
+
+def shown(choices: Choices, title: str, plan: Plan | None = None) -> RunShown:
+    """What shows a run; ``plan``: what it changes, where that is known."""
+    totals = Counter(change.region or "" for change in plan.changes) if plan else {}
+    return RunShown(CourseView(aside(choices), title, time.monotonic, totals), console(choices))
+
+
+def _course_step(step: RunStep) -> CourseStep:
+    """A step that says what it does is a row, others are columns; so are a wave's, but for what joins regions."""
+    if not isinstance(step, WaveStep):
+        phase = "" if step.meaning or step.back else step.name
+        return CourseStep(step.name, phase, step.regions, None, step.back, step.meaning)
+    phase = {"apply": "back", "validate": "checked"}.get(step.action, "") if step.back else step.action
+    of_regions = step.wave is not None and step.action != "approve"
+    return CourseStep(step.name, phase if of_regions else "", step.regions, step.wave, step.back)
 
 
 def warn_of_fences(choices: Choices, session: Session) -> None:
@@ -98,9 +180,8 @@ def do_steps(
         known: facts that were shown before it began; its JSON has them too.
     """
     journal, screen = session.journal, console(choices)
-    meanings = {step.name: step.meaning for step in run.steps}
-    with StepsView(screen, run.title, meanings, time.monotonic) as view:
-        listeners = [StepRows(view), topics(session, view.console)]
+    with shown(choices, run.title) as view:
+        listeners = view.listeners(session)
         try:
             state = drive(RunUnderWay(journal, journal.reopen(run_id), run, listeners))
         except Interrupted as error:
@@ -166,62 +247,26 @@ def resume_steps(choices: Choices, session: Session, row: RunRow, view: RunView,
 
 
 @contextmanager
-def driver(choices: Choices, session: Session, *, approving: str | None = None) -> Iterator[WaveDriver]:
+def driver(
+    choices: Choices, session: Session, title: str, plan: Plan | None = None, *, approving: str | None = None
+) -> Iterator[WaveDriver]:
     """A driver that shows every step, tells the topics, and asks before the waves that are to be approved.
 
     Args:
+        title: the run in words. plan: what it changes, where that is known.
         approving: the step that --yes approves: a person has seen that it waits.
     """
-    screen, environment = console(choices), session.environment
-    with CourseShown(screen) as under_way:
+    environment = session.environment
+    with shown(choices, f"{title} {environment.name}", plan) as view:
+        listeners = view.listeners(session)
         yield WaveDriver(
             environment,
             session.journal,
-            Applier(environment, session.catalog, under_way.listen),
-            Watch(environment.clients, time.monotonic, time.sleep, under_way.look),
+            Applier(environment, session.catalog),
+            Watch(environment.clients, time.monotonic, time.sleep, view.on_work),
             _approval(choices, environment, approving),
-            [under_way, NewsLines(screen), topics(session, screen)],
+            listeners,
         )
-
-
-class CourseShown(RunListener[WaveStep]):
-    """Shows a run in waves: its regions and phases, the resources that are changed, and what is left of a bake."""
-
-    def __init__(self, screen: Screen, clock: Callable[[], float] = time.monotonic) -> None:
-        self._view = CourseView(screen, "waves", clock)
-
-    def __enter__(self) -> CourseShown:
-        self._view.__enter__()
-        return self
-
-    def __exit__(self, *how: object) -> None:
-        self._view.__exit__(*how)
-
-    def on_course(self, steps: Sequence[WaveStep]) -> None:
-        self._view.course([_course_step(step) for step in steps])
-
-    def on_step(self, step: WaveStep, phase: StepPhase, said: Mapping[str, object]) -> None:
-        if step.action == "approve" and phase == "before":
-            self._view.pause()
-            return
-        self._view.told(step.name, phase)
-        if line := step_line(step, phase, said):
-            self._view.console.print(line)
-
-    def listen(self, progress: StepProgress) -> None:
-        step = progress.step
-        if progress.phase == "started" and step.changes:
-            self._view.now(step.region, f"{step.op} {step.name}")
-
-    def look(self, look: BakeLook) -> None:
-        self._view.watching(look.left, look.in_words)
-
-
-def _course_step(step: WaveStep) -> CourseStep:
-    """Of what is joined to regions there is no column, nor of a question; the way back has columns of its own."""
-    phase = {"apply": "back", "validate": "checked"}.get(step.action, "") if step.back else step.action
-    of_regions = step.wave is not None and step.action != "approve"
-    return CourseStep(step.name, phase if of_regions else "", step.regions, step.wave, step.back)
 
 
 def _approval(
@@ -252,23 +297,6 @@ def _approval(
         return True
 
     return approve
-
-
-@contextmanager
-def engine_view(screen: Screen, title: str, plan: Plan) -> Iterator[Listener | None]:
-    """Shows the engine at work on ``plan``; nothing to do is not shown."""
-    if plan.is_empty:
-        yield None
-        return
-    totals = Counter(change.region or "" for change in plan.changes)
-    with LiveView(screen, title, plan.regions, totals, time.monotonic) as view:
-
-        def listen(progress: StepProgress) -> None:
-            step = progress.step
-            if step.changes:
-                view.step(progress.phase, step.region, step.urn, step.op, step.name)
-
-        yield listen
 
 
 def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | None:

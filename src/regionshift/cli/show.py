@@ -31,6 +31,16 @@ def console(choices: Choices) -> Screen:
     return screen_of(stderr=choices.as_json)
 
 
+def aside(choices: Choices) -> Screen:
+    """Where it is said what goes on meanwhile: as `console`, with --quiet nowhere."""
+    return _silent() if choices.quiet else console(choices)
+
+
+@cache
+def _silent() -> Screen:
+    return Screen(quiet=True, is_plain=True)
+
+
 @cache
 def screen_of(*, stderr: bool) -> Screen:
     """The screen of standard output or standard error: one each, as what moves on it must know of every line.
@@ -82,13 +92,15 @@ def _shell_word(value: str) -> str:
 
 def working(choices: Choices, what: str) -> Activity:
     """Says that ``what`` goes on, as a context manager; on standard error where standard output is no terminal."""
-    screen = console(choices)
+    screen = aside(choices)
+    if choices.quiet:
+        return Activity(screen, what, time.monotonic)
     return Activity(screen if screen.is_live else screen_of(stderr=True), what, time.monotonic)
 
 
 def show_plan(choices: Choices, plan: Plan) -> None:
-    """A plan with its findings; with --json nothing, as its end has them."""
-    if choices.as_json:
+    """A plan with its findings; with --json nothing, as its end has them, with --quiet only where it is asked about."""
+    if choices.as_json or (choices.quiet and choices.yes and not plan.errors):
         return
     for part in plan_parts(plan, whole=choices.verbose):
         console(choices).print(part)

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from regionshift import __version__
 from regionshift.cli.failure import error_lines
-from regionshift.cli.opening import opened, topics
+from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
-from regionshift.cli.running import NewsLines, driver, engine_view, warn_of_fences
+from regionshift.cli.running import driver, shown, warn_of_fences
 from regionshift.cli.show import (
     confirm,
     console,
@@ -134,9 +134,8 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path
             return _nothing_elsewhere(choices, planned)
         screen = console(choices)
         session.catalog.keep(environment.release(), deployed_releases(session.journal).links)
-        with engine_view(screen, f"up {environment.name}", plan) as listener:
-            listeners = [NewsLines(screen), topics(session, screen)]
-            deploy(environment, session.journal, planned.proposal, listener, listeners)
+        with shown(choices, f"up {environment.name}", plan) as view:
+            deploy(environment, session.journal, planned.proposal, view.listeners(session))
         if not plan.is_empty:
             prune_releases(choices, session)
         results = validated(choices, session, ()).results if check else []
@@ -195,7 +194,7 @@ def up_in_waves(
     intent = begun_under(
         session.environment, session.journal, intent, deployed, terms, despite_alarms=despite_alarms
     )
-    with driver(choices, session) as driving:
+    with driver(choices, session, "up", plan) as driving:
         state = deploying.begin(driving, session.catalog, intent, deployed)
     whole = plan.as_data()
     found = {name: whole[name] for name in ("growth", "losses", "cost", "findings")}
@@ -210,7 +209,7 @@ def resume_waves(
     Args:
         approving: see `running.driver`.
     """
-    with driver(choices, session, approving=approving) as driving:
+    with driver(choices, session, "resume", approving=approving) as driving:
         run_id, state = deploying.resume(driving, back=back)
     seen = session.journal.view(run_id)
     if not choices.as_json:

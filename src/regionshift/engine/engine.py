@@ -133,6 +133,8 @@ class Engine:
         self._stack: Stack | None = None
         self._outputs: dict[str, Any] | None = None
         self._excluded = ExcludedState(settings.slot, self._export, self._import)
+        self.watch: Listener | None = None
+        """Is told of every resource that a run changes; whoever shows the run puts itself here."""
 
     def interrupt(self) -> None:
         """Stop cleanly: running operations end and are recorded, and no other starts."""
@@ -235,7 +237,6 @@ class Engine:
     def refresh(
         self,
         program: Program,
-        listener: Listener | None = None,
         *,
         target: Sequence[str] = (),
         excluded: StateExclusion = NOTHING,
@@ -244,14 +245,14 @@ class Engine:
         return self._run(
             "refresh",
             program,
-            listener,
+            None,
             excluded,
             target=list(target) or None,
         )
 
-    def destroy(self, program: Program, listener: Listener | None = None) -> RunRecord:
+    def destroy(self, program: Program) -> RunRecord:
         """Delete everything in the state, in reverse order of dependencies."""
-        return self._run("destroy", program, listener, NOTHING, continue_on_error=True)
+        return self._run("destroy", program, None, NOTHING, continue_on_error=True)
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs as plain values; empty when there is no stack yet.
@@ -408,7 +409,7 @@ class Engine:
         def on_event(event: EngineEvent) -> None:
             if event.diagnostic_event and (problem := problem_of(event.diagnostic_event, self._hidden)):
                 record.problems.append(problem)
-            _take(event, record, listener, verb)
+            _take(event, record, verb, *filter(None, [listener, None if verb == "preview" else self.watch]))
 
         stack = self._open()
         stack.workspace.env_vars = {_SKIP: "false"} if checkpoints else {}
@@ -442,7 +443,7 @@ class Engine:
         )
 
 
-def _take(event: EngineEvent, record: RunRecord, listener: Listener | None, verb: str) -> None:
+def _take(event: EngineEvent, record: RunRecord, verb: str, *listeners: Listener) -> None:
     record.left_open = record.left_open or tells_of_pending(event)
     if (found := outputs_of(event)) is not None:
         before, after = found
@@ -459,7 +460,7 @@ def _take(event: EngineEvent, record: RunRecord, listener: Listener | None, verb
     level = logs.DETAILS if verb == "preview" else logs.STEPS
     facts = {"op": step.op, "region": step.region, "type": step.type, "name": step.name}
     logs.tell(f"resource {progress.phase}", level, verb=verb, **facts)
-    if listener:
+    for listener in listeners:
         listener(progress)
 
 

@@ -18,7 +18,7 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed, code_of, told_plainly
 from regionshift.aws.resource_finders import FINDS, NAMED, Look
 from regionshift.carriers.s3.undoing import empty_bucket
-from regionshift.engine.engine import Engine, Listener, Program
+from regionshift.engine.engine import Engine, Program
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import Refused
 from regionshift.iam.findings import RULES
@@ -269,7 +269,7 @@ def _owns_alias(part: BootstrapPart) -> bool:
     return {"TagKey": "Project", "TagValue": _PROJECT} in tags
 
 
-def apply_part(part: BootstrapPart, plan: PartPlan, listener: Listener | None = None) -> None:
+def apply_part(part: BootstrapPart, plan: PartPlan) -> None:
     """Do what was planned; what was left open by a run that was killed is settled.
 
     Raises:
@@ -278,8 +278,8 @@ def apply_part(part: BootstrapPart, plan: PartPlan, listener: Listener | None = 
     if not plan.changes:
         return
     if plan.imports:
-        part.engine.up(part.program(plan.imports), listener, checkpoints=True)
-    part.engine.up(part.program({}), listener, checkpoints=True)
+        part.engine.up(part.program(plan.imports), checkpoints=True)
+    part.engine.up(part.program({}), checkpoints=True)
     if part.engine.pending():
         known = {str(each["urn"]) for each in part.engine.resources() if each.get("id")}
         part.engine.settle_pending({}, known)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeVar
 
-from regionshift.engine.engine import Listener, RunRecord
+from regionshift.engine.engine import RunRecord
 from regionshift.errors import Refused
 from regionshift.journal.events import Event, RunSummary, RunView
 from regionshift.journal.journal import Journal, RunJournal
@@ -21,7 +21,6 @@ from regionshift.runs.driver import RunEnd, RunKind, RunUnderWay, Said, WhenFail
 from regionshift.runs.messages import AllRegionsNews, RunListener
 from regionshift.runs.state import RunStep, SagaState, fold_saga
 
-_STEPS = (RunStep("apply", reversible=False),)
 _ResultT = TypeVar("_ResultT")
 # Runs of one engine run each: a killed one is gone on with by starting another. Other kinds are resumed.
 _MENDED = ("deployment", "destroy")
@@ -53,7 +52,7 @@ class OneGo(RunKind[SagaState, RunStep]):
 
     def state(self, events: Sequence[Event]) -> SagaState:
         """As of every run."""
-        return fold_saga(_STEPS, events[1:])
+        return fold_saga((RunStep("apply", reversible=False, regions=self.words.regions),), events[1:])
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
         """As of every run."""
@@ -75,7 +74,6 @@ def deploy(
     environment: Environment,
     journal: Journal,
     proposal: Proposal,
-    listener: Listener | None = None,
     listeners: Sequence[RunListener[RunStep]] = (),
 ) -> RunRecord:
     """Apply ``proposal`` as one run of the journal. The caller holds the environment's lock.
@@ -89,7 +87,7 @@ def deploy(
     """
     deployed = deployed_releases(journal)
     if proposal.plan.errors or (proposal.plan.is_empty and _is_known(deployed, proposal)):
-        return apply(environment, proposal, listener)
+        return apply(environment, proposal)
     require_our_buckets(environment, proposal.doomed)  # and again before they are emptied
     facts = {
         "releases": dict(proposal.digests),
@@ -104,7 +102,7 @@ def deploy(
         journal,
         journal.start("deployment", facts),
         OneGo(words, there, regions),
-        lambda: apply(environment, proposal, listener, checkpoints=not deployed.is_empty),
+        lambda: apply(environment, proposal, checkpoints=not deployed.is_empty),
         listeners if proposal.plan.changes else (),
     )
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from regionshift.aws.errors import told_plainly
-from regionshift.engine.engine import EngineFailed, Listener
+from regionshift.engine.engine import EngineFailed
 from regionshift.engine.events import ResourceStep, region_of
 from regionshift.errors import Refused, WorkFailed
 from regionshift.journal.identity import forget
@@ -126,7 +126,6 @@ def destroy(
     environment: Environment,
     journal: Journal,
     plan: Plan,
-    listener: Listener | None = None,
     listeners: Sequence[RunListener[RunStep]] = (),
 ) -> Destroyed:
     """Delete the environment as one run of the journal, and look that it is gone.
@@ -153,17 +152,15 @@ def destroy(
     def work() -> Destroyed:
         # From here on the journal says that nothing stands, whatever the others had begun.
         end_all(journal, but=run.run_id)
-        done = _destroy(environment, doomed, listener, named)
+        done = _destroy(environment, doomed, named)
         forget(journal.store, environment.config.identity)
         return done
 
     return in_one_go(journal, run, OneGo(words, there), work, listeners if plan.changes else ())
 
 
-def _destroy(
-    environment: Environment, doomed: list[Resource], listener: Listener | None, named: Collection[str]
-) -> Destroyed:
-    deleted, emptied, regions = _delete(environment, doomed, listener)
+def _destroy(environment: Environment, doomed: list[Resource], named: Collection[str]) -> Destroyed:
+    deleted, emptied, regions = _delete(environment, doomed)
     regions |= {*environment.regions, *named}
     look = partial(look_for_leftovers, environment.clients, environment.config, sorted(regions))
     leftovers = environment.waiter.until(look, lambda found: not still_there(found))
@@ -172,7 +169,7 @@ def _destroy(
         # Offline a first `up` writes no checkpoints, as the provider adopts what it finds: when it was killed, the
         # state does not know all that it made.
         why = _adopt(environment)
-        more, emptied_too, _ = _delete(environment, _doomed(environment), listener)
+        more, emptied_too, _ = _delete(environment, _doomed(environment))
         deleted, emptied = deleted + more, emptied + emptied_too
         leftovers = environment.waiter.until(look, lambda found: not still_there(found))
     if still := still_there(leftovers):
@@ -208,9 +205,7 @@ def _doomed(environment: Environment) -> list[Resource]:
     return found
 
 
-def _delete(
-    environment: Environment, doomed: list[Resource], listener: Listener | None
-) -> tuple[int, int, set[str]]:
+def _delete(environment: Environment, doomed: list[Resource]) -> tuple[int, int, set[str]]:
     """Delete ``doomed``; how many resources, how many object versions with them, and in which regions."""
     buckets = [
         (_region(resource) or "", resource["id"])
@@ -223,7 +218,7 @@ def _delete(
     for left in reversed(range(_TRIES)):
         emptied += empty_all(environment, buckets)
         try:
-            environment.engine.destroy(_nothing, listener)
+            environment.engine.destroy(_nothing)
             break
         except EngineFailed as error:
             if not left or not was_refilled(error):

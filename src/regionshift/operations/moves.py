@@ -69,7 +69,7 @@ class MoveRun(SagaRun):
     @property
     def steps(self) -> tuple[RunStep, ...]:
         """As of every run."""
-        return STEPS
+        return tuple(replace(step, regions=(self.target,)) for step in STEPS)
 
     @property
     def news(self) -> SagaNews:
@@ -386,7 +386,9 @@ def propose_retirement(tools: RunTools, region: str, *, allow_data_loss: bool) -
     return Retirement(region, edit, rest, found)
 
 
-def retire(tools: RunTools, found: Retirement) -> tuple[str, News, Sequence[str]]:
+def retire(
+    tools: RunTools, found: Retirement, listeners: Sequence[RunListener[RunStep]]
+) -> tuple[str, News, Sequence[str]]:
     """Take a region out of the settings and of the environment; gives the run, what is told of it, and to whom.
 
     The file goes first, so that a retirement that is killed is finished by `up`.
@@ -395,7 +397,7 @@ def retire(tools: RunTools, found: Retirement) -> tuple[str, News, Sequence[str]
     journal.changing()
     write_text(tools.settings, applied(found.edit, read_text(tools.settings)))
     tools.catalog.keep(found.environment.release(), deployed_releases(journal).links)
-    deploy(found.environment, journal, found.proposal)
+    deploy(found.environment, journal, found.proposal, listeners)
     told, primary = deployed_releases(journal), found.environment.config.regions.primary
     news = News("move", "success", f"{found.region} is retired; {primary} is the primary")
     return str(told.run_id), news, told.regions_up

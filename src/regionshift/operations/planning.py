@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from regionshift.engine.engine import Engine, Listener, RunRecord
+from regionshift.engine.engine import Engine, RunRecord
 from regionshift.engine.events import SECRET, ResourceStep, StepProgress, masked
 from regionshift.iam.differences import PolicyDifference, differences
 from regionshift.iam.documents import Unreadable, parse
@@ -291,7 +291,6 @@ class Guard:
 
     Args:
         regions: what may change, or with ``links`` what joins regions. everywhere: all the regions that there are.
-        listener: is told everything too.
 
     ``outside``: the changes that were begun and may not be. ``strayed``: the regions in which they were.
     """
@@ -301,25 +300,20 @@ class Guard:
         engine: Engine,
         regions: Collection[str],
         everywhere: Collection[str],
-        listener: Listener | None,
         *,
         links: bool = False,
     ) -> None:
         self._engine = engine
         self._regions = regions
         self._everywhere = everywhere
-        self._listener = listener
         self._links = links
         self.outside: list[ResourceStep] = []
         self.strayed: set[str] = set()
         self.touched: set[str] = set()
 
     def __call__(self, progress: StepProgress) -> None:
-        step = progress.step
-        if step.changes:
-            self._look(step)
-        if self._listener:
-            self._listener(progress)
+        if progress.step.changes:
+            self._look(progress.step)
 
     def _look(self, step: ResourceStep) -> None:
         home = home_of(step.urn, self._regions)

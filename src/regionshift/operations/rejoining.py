@@ -126,7 +126,7 @@ class RejoinRun(SagaRun):
     @property
     def steps(self) -> tuple[RunStep, ...]:
         """As of every run."""
-        return STEPS
+        return tuple(replace(step, regions=(self.region,)) for step in STEPS)
 
     @property
     def news(self) -> SagaNews:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from regionshift.engine.engine import Listener, Program, RunRecord
+from regionshift.engine.engine import Program, RunRecord
 from regionshift.errors import Refused
 from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
@@ -76,7 +76,6 @@ def propose(
 def apply(
     environment: Environment,
     proposal: Proposal,
-    listener: Listener | None = None,
     *,
     checkpoints: bool = False,
 ) -> RunRecord:
@@ -98,7 +97,6 @@ def apply(
         proposal.doomed,
         lambda: environment.engine.up(
             proposal.program,
-            listener,
             refresh=proposal.refresh,
             checkpoints=checkpoints,
             excluded=environment.excluded,

@@ -1,12 +1,13 @@
-"""What goes on and since when: one moving line, or the table of an engine run; in a log a line now and then."""
+"""What goes on and since when: a line for work of one kind, the table of a run; in a log a line now and then."""
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Self
 
 from rich.console import ConsoleOptions, RenderableType
@@ -48,11 +49,38 @@ class Heartbeat:
             wait = self._silence
 
 
-class Activity:
-    """One phase of a command. A context manager; what takes no time is not told.
+class _MovingView(ABC):
+    """Moves at a terminal; a log is told now and then that the work goes on. A context manager."""
+
+    def __init__(self, screen: Screen, clock: Callable[[], float], heartbeat: Heartbeat, **how: Any) -> None:
+        self._screen = screen
+        self._clock = clock
+        self._began = clock()
+        self._heartbeat = heartbeat
+        self._live = Live(get_renderable=self._render, console=screen, refresh_per_second=4, **how)
+
+    def __enter__(self) -> Self:
+        self._heartbeat.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._heartbeat.__exit__()
+        self._live.stop()
+
+    @property
+    def _elapsed(self) -> str:
+        return duration(self._clock() - self._began)
+
+    @abstractmethod
+    def _render(self) -> RenderableType:
+        """The picture as it is now."""
+
+
+class Activity(_MovingView):
+    """Work of one kind, in one line. What takes no time is not shown.
 
     Args:
-        what: the phase, as "planning". clock: seconds, monotonic. soon, silence: as `Heartbeat` has them.
+        what: the work, as "planning". clock: seconds, monotonic. soon, silence: as `Heartbeat` has them.
     """
 
     def __init__(
@@ -64,27 +92,10 @@ class Activity:
         soon: float = SOON_S,
         silence: float = SILENCE_S,
     ) -> None:
-        self._screen = screen
         self._what = what
-        self._clock = clock
-        self._began = clock()
         self._now = ""
-        self._heartbeat = Heartbeat(self._tell, soon=soon, silence=silence)
-        self._live = Live(
-            get_renderable=self._moving,
-            console=screen,
-            refresh_per_second=4,
-            transient=True,
-            redirect_stdout=False,
-        )
-
-    def __enter__(self) -> Activity:
-        self._heartbeat.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._heartbeat.__exit__()
-        self._live.stop()
+        heartbeat = Heartbeat(self._tell, soon=soon, silence=silence)
+        super().__init__(screen, clock, heartbeat, transient=True, redirect_stdout=False)
 
     def now(self, text: str) -> None:
         """What is done at this moment."""
@@ -92,9 +103,8 @@ class Activity:
 
     @property
     def line(self) -> str:
-        """What goes on and since when."""
-        parts = [f"{self._what}  {duration(self._clock() - self._began)}"]
-        return "  ".join([*parts, self._now] if self._now else parts)
+        """The work, since when, and what is done at this moment."""
+        return "  ".join(filter(None, [self._what, self._elapsed, self._now]))
 
     def _tell(self) -> None:
         if self._screen.is_live:
@@ -102,7 +112,7 @@ class Activity:
         else:
             self._screen.print(f"… {self.line}", style="dim")
 
-    def _moving(self) -> Text:
+    def _render(self) -> Text:
         return Text(self.line, "dim", no_wrap=True, overflow="ellipsis")
 
 
@@ -138,195 +148,6 @@ class WatchView:
             self._screen.print(self._picture(0))
 
 
-@dataclass
-class _Row:
-    """One region. A resource that is replaced is told of three times, and counts once: ``ended`` holds URNs."""
-
-    ended: set[str] = field(default_factory=set)
-    failed: int = 0
-    total: int = 0
-    current: dict[str, str] = field(default_factory=dict)
-    began: float | None = None
-    ended_at: float | None = None
-
-    @property
-    def took(self) -> str:
-        """From its first step to the end of its last."""
-        return "" if self.began is None or self.ended_at is None else duration(self.ended_at - self.began)
-
-    @property
-    def done(self) -> int:
-        return len(self.ended)
-
-
-class _MovingView(ABC):
-    """Moves at a terminal, and says now and then that it is alive where there is none. A context manager."""
-
-    def __init__(self, console: Screen, per_second: int) -> None:
-        """Last of a view's own: it is rendered at once."""
-        self._console = console
-        self._heartbeat = Heartbeat(self._tell_plainly)
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=per_second)
-
-    def __enter__(self) -> Self:
-        if self._console.is_live:
-            self._live.start()
-        else:
-            self._heartbeat.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._console.is_live:
-            self._live.stop()
-        else:
-            self._heartbeat.__exit__()
-
-    @property
-    def console(self) -> Screen:
-        """Where the table is shown; lines that are printed there stand above it."""
-        return self._console
-
-    @abstractmethod
-    def _tell_plainly(self) -> None:
-        """Say how far it is."""
-
-    @abstractmethod
-    def _render(self) -> RenderableType:
-        """The picture as it is now."""
-
-
-class LiveView(_MovingView):
-    """Follows steps as they begin and end. Without a terminal it prints a line a region.
-
-    Args:
-        totals: how many steps each region expects, {region or '': n}.
-        clock: seconds, monotonic.
-    """
-
-    def __init__(
-        self,
-        console: Screen,
-        title: str,
-        regions: Sequence[str],
-        totals: dict[str, int],
-        clock: Callable[[], float],
-    ) -> None:
-        self._title = title
-        self._clock = clock
-        self._began = clock()
-        self._rows = {region: _Row(total=totals.get(region, 0)) for region in [*regions, ""]}
-        self._guard = threading.Lock()
-        self._ended = False
-        super().__init__(console, 5)
-
-    def __exit__(self, *_: object) -> None:
-        self._ended = True
-        super().__exit__()
-        if not self._console.is_live:
-            self._console.print(self._render())
-
-    def _tell_plainly(self) -> None:
-        """Without a terminal: how far it is, now and then, so that whoever reads a log sees it alive."""
-        with self._guard:
-            elapsed = duration(self._clock() - self._began)
-            working = {region: row for region, row in self._rows.items() if row.current}
-            for region in _first(working, _MOST_TOLD) if working else ():
-                row = working[region]
-                done = f"{row.done} of {max(row.total, row.done)}"
-                now = next(reversed(row.current.values()))
-                self._console.print(f"{region or 'all regions'}: {done}, {now}")
-            self._console.print(f"{self._title}: {self._total()}, {elapsed}")
-
-    def step(self, phase: str, region: str | None, urn: str, op: str, name: str) -> None:
-        """Take note of one step: ``phase`` is started, done or failed."""
-        with self._guard:
-            row = self._rows.setdefault(region or "", _Row())
-            if phase == "started":
-                row.current[urn] = f"{op} {name}"
-                row.ended.discard(urn)
-                row.began = self._clock() if row.began is None else row.began
-                return
-            row.current.pop(urn, None)
-            row.ended_at = self._clock()
-            if phase == "done":
-                row.ended.add(urn)
-            else:
-                row.failed += 1
-
-    def _total(self) -> str:
-        done = sum(row.done for row in self._rows.values())
-        failed = sum(row.failed for row in self._rows.values())
-        total = sum(max(row.total, row.done) for row in self._rows.values())
-        return f"{done} of {total}" + (f", {failed} failed" if failed else "")
-
-    def _render(self) -> RenderableType:
-        return _Frame(self)
-
-    def lines(self, most: int | None) -> Iterator[RenderableType]:
-        """All of it, in at most ``most`` lines: the sum, what failed, what is under way, and then the rest."""
-        with self._guard:
-            elapsed = self._clock() - self._began
-            yield Text(f"{self._title}  {duration(elapsed)}  {self._total()}", style="bold", no_wrap=True)
-            rows = {
-                region: row
-                for region, row in self._rows.items()
-                if region or row.done or row.failed or row.current
-            }
-            shown = list(rows) if most is None or len(rows) <= most - 2 else _first(rows, most - 3)
-            yield self._table({region: rows[region] for region in shown})
-            if rest := [row for region, row in rows.items() if region not in shown]:
-                done = sum(row.done >= row.total for row in rest)
-                yield Text(f"… and {len(rest)} more: {done} done, {len(rest) - done} not yet", style="dim")
-
-    def _table(self, rows: Mapping[str, _Row]) -> Table:
-        table = Table(box=None, pad_edge=False)
-        table.add_column("region", no_wrap=True)
-        table.add_column("done", justify="right", no_wrap=True)
-        failing = any(row.failed for row in self._rows.values())
-        working = any(row.current for row in self._rows.values())
-        if failing:
-            table.add_column("failed", justify="right", no_wrap=True)
-        if self._ended:
-            table.add_column("took", justify="right", no_wrap=True)
-        if working:
-            table.add_column("now", overflow="ellipsis", no_wrap=True)
-        for region, row in rows.items():
-            cells: list[RenderableType] = [region or "all regions", f"{row.done}/{max(row.total, row.done)}"]
-            if failing:
-                cells.append(Text(str(row.failed or "·"), style="red" if row.failed else "dim"))
-            if self._ended:
-                cells.append(Text(row.took, style="dim"))
-            if working:
-                cells.append(Text(next(reversed(row.current.values()), ""), style="dim"))
-            table.add_row(*cells)
-        return table
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether this is the last picture, which stays and may be as long as it is."""
-        return self._ended
-
-
-def _first(rows: Mapping[str, _Row], most: int) -> list[str]:
-    """The ``most`` regions that matter most: failed, under way, not begun, done."""
-
-    def rank(region: str) -> int:
-        row = rows[region]
-        return 0 if row.failed else 1 if row.current else 3 if row.done >= row.total else 2
-
-    return sorted(rows, key=rank)[: max(most, 1)]
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """One picture of a view, as high as the terminal allows."""
-
-    view: LiveView | CourseView
-
-    def __rich_console__(self, _: Any, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield from self.view.lines(None if self.view.has_ended else options.max_height)
-
-
 NEWS_STYLES = {"started": "bold", "success": "green", "error": "red"}
 _MARKS = {
     "": ("·", "dim"),
@@ -336,217 +157,248 @@ _MARKS = {
 }
 
 
-class StepsView(_MovingView):
-    """Follows the steps of a run. Without a terminal it prints a line a step.
-
-    Args:
-        meanings: what each step does, in the order of the steps. clock: seconds, monotonic.
-    """
-
-    def __init__(
-        self, console: Screen, title: str, meanings: Mapping[str, str], clock: Callable[[], float]
-    ) -> None:
-        self._title = title
-        self._rows: dict[str, tuple[str, str, str]] = {
-            name: ("", meaning, "") for name, meaning in meanings.items()
-        }
-        self._clock = clock
-        self._started = clock()
-        self._began: dict[str, float] = {}
-        self._took: dict[str, str] = {}
-        super().__init__(console, 4)
-
-    def _tell_plainly(self) -> None:
-        for step, (phase, _, _) in list(self._rows.items()):
-            if phase == "before":
-                self._console.print(f"… {step}  {self._since(step)}")
-
-    def _since(self, step: str) -> str:
-        return duration(self._clock() - self._began.get(step, self._clock()))
-
-    def told(self, step: str, phase: str, said: Mapping[str, object]) -> None:
-        """Take note of one step."""
-        if phase == "before":
-            self._began[step] = self._clock()
-        else:
-            self._took[step] = self._since(step)
-        meaning = self._rows.get(step, ("", "", ""))[1] or "taken back"
-        self._rows[step] = (phase, meaning, said_in_words(said))
-        if not self._console.is_live:
-            took = "" if phase == "before" else f"  {self._took[step]}"
-            self._console.print(_line(step, *self._rows[step]).append(took))
-
-    def news(self, summary: str, status: str, *, of_step: bool) -> None:
-        """What the topics are told too; the end of a step stands in the table already."""
-        if not of_step:
-            # A terminal gets whole words; a log gets the line as it is.
-            self._console.print(Text(summary, style=NEWS_STYLES[status]))
-
-    def done_before(self, steps: Sequence[str]) -> None:
-        """Take note of what an earlier process did."""
-        for step in steps:
-            self._rows[step] = ("after", self._rows.get(step, ("", "taken back", ""))[1], "earlier")
-
-    def _render(self) -> RenderableType:
-        done = sum(phase == "after" for phase, _, _ in self._rows.values())
-        elapsed = duration(self._clock() - self._started)
-        title = Text(f"{self._title}  {done} of {len(self._rows)}  {elapsed}", "italic")
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)
-        table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True)
-        table.add_column()
-        table.add_column(no_wrap=True, justify="right")
-        table.add_column(style="dim")
-        for step, (phase, meaning, said) in self._rows.items():
-            mark, style = _MARKS[phase]
-            took = self._since(step) if phase == "before" else self._took.get(step, "")
-            table.add_row(Text(mark, style=style), step, meaning, took, said)
-        return table
-
-
 @dataclass(frozen=True)
 class CourseStep:
-    """One step of a course.
+    """One step of a run.
 
     Args:
-        name: unique in its course. phase: what is done to its regions, the column that it stands in; empty for what is
-            about all regions at once. wave: its number; None for none. back: it takes something back.
+        name: unique in its run. phase: the column that it stands in, by region; empty for a step that is a row, or
+            that is about all regions at once. regions: that it is about; none for all. wave: its number; None for none.
+        back: it rolls something back. meaning: what it does, where it is a row.
     """
 
     name: str
-    phase: str
-    regions: tuple[str, ...]
+    phase: str = ""
+    regions: tuple[str, ...] = ()
     wave: int | None = None
     back: bool = False
+    meaning: str = ""
+
+
+@dataclass
+class _Work:
+    """What a step has done in one region, of how much, and what is under way there.
+
+    A resource that is replaced is told of three times, and counts once: ``ended`` holds URNs.
+    """
+
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    ended: set[str] = field(default_factory=set)
+    now: dict[str, str] = field(default_factory=dict)
+    began: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left, as far as that was known beforehand."""
+        return 0 < self.total <= self.done and not self.failed
+
+    @property
+    def said(self) -> str:
+        """How much of how much."""
+        return f"{self.done:,}/{max(self.total, self.done):,}" if self.total else f"{self.done:,}"
 
 
 @dataclass
 class _Told:
     """What is known of a step: ``state`` is as `_MARKS` has it; times are by the view's clock."""
 
-    state: str
+    state: str = ""
     began: float | None = None
     took: float | None = None
+    said: str = ""
+    work: dict[str, _Work] = field(default_factory=dict)
 
 
 class CourseView(_MovingView):
-    """Regions down, phases across: what each region does now, what comes next, and at the end how long each took.
+    """A run: what was done where, what is being done, what comes next, and at the end how long each step took.
 
-    Without a terminal it prints a line as a step begins and ends, its regions first.
+    Regions down and phases across where its steps have phases, else a line a step. A log gets a line as a step begins
+    and ends, its regions first, and the whole at the end.
 
     Args:
-        title: what goes on. clock: seconds, monotonic.
+        title: the run in words. clock: seconds, monotonic. totals: how many resources change, {region or '': n}.
     """
 
-    def __init__(self, console: Screen, title: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        title: str,
+        clock: Callable[[], float],
+        totals: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._title = title
-        self._clock = clock
-        self._began = clock()
+        self._totals = totals
         self._guard = threading.RLock()
         self._steps: dict[str, CourseStep] = {}
         self._course: tuple[str, ...] = ()
         self._told: dict[str, _Told] = {}
         self._current: CourseStep | None = None
-        self._now: dict[str, str] = {}
         self._until: float | None = None
         self._watching = ""
         self._ended = False
-        super().__init__(console, 4)
+        super().__init__(screen, clock, Heartbeat(self._tell_plainly))
 
     def __exit__(self, *_: object) -> None:
         self._ended, self._current = True, None
         super().__exit__()
-        if not self._console.is_live and self._told:
-            self._console.print(self._render())
+        if not self._screen.is_live and self._told:
+            self._screen.print(self._render())
 
-    def pause(self) -> None:
-        """Nothing moves under a question."""
-        self._live.stop()
-
-    def course(self, steps: Sequence[CourseStep]) -> None:
-        """The steps of the present direction, those that are done included; a way back comes below the way there."""
-        with self._guard:
-            self._steps |= {step.name: step for step in steps}
-            self._course = tuple(step.name for step in steps)
-
-    def told(self, name: str, phase: str) -> None:
-        """Take note of one step of the course: as `_MARKS` has it, or ``earlier``."""
-        with self._guard:
-            step, told = self._steps[name], self._told.setdefault(name, _Told(""))
-            told.state = "after" if phase == "earlier" else phase
-            self._now, self._until, self._watching = {}, None, ""
-            self._current = step if phase == "before" else None
-            if phase == "before":
-                told.began = self._clock()
-            elif told.began is not None:
-                told.took = self._clock() - told.began
-        if self._console.is_live:
-            self._live.start()  # once more is nothing
-        elif phase != "earlier":
-            took = f"  {duration(told.took)}" if told.took is not None and phase != "before" else ""
-            mark, style = _MARKS[phase]
-            self._console.print(Text(f"{_named(step.regions)}: {mark} {name}{took}", style))
-
-    def now(self, region: str | None, what: str) -> None:
-        """What is done in a region at this moment."""
-        with self._guard:
-            self._now[region or ""] = what
-
-    def watching(self, seconds: float, what: str) -> None:
-        """How long the present step still takes, and what it looks at."""
-        with self._guard:
-            self._until, self._watching = self._clock() + seconds, what
-
-    def lines(self, most: int | None) -> Iterator[RenderableType]:
-        """All of it, in at most ``most`` lines: the sum, what goes on, what failed first, and what comes next."""
-        with self._guard:
-            regions = self._regions()
-            ranks = Counter(map(self._rank, regions))
-            said = f"{ranks[_DONE]} of {len(regions)} regions done"
-            said += f", {ranks[_FAILED]} failed" if ranks[_FAILED] else ""
-            said += f", {ranks[_BACK]} taken back" if ranks[_BACK] else ""
-            elapsed = duration(self._clock() - self._began)
-            yield Text(f"{self._title}  {said}  {elapsed}", "bold", no_wrap=True, overflow="ellipsis")
-            if self._current is not None:
-                yield Text(f"now:  {self._doing()}", "cyan", no_wrap=True, overflow="ellipsis")
-            room = None if most is None else most - 4  # sum, now, next, heads
-            shown = regions
-            if room is not None and len(regions) > room:
-                shown = sorted(regions, key=self._rank)[: max(room - 1, 1)]
-            yield self._table(shown)
-            if rest := [region for region in regions if region not in shown]:
-                over = sum(self._rank(region) == _DONE for region in rest)
-                yield Text(f"… and {len(rest)} more: {over} done, {len(rest) - over} not yet", "dim")
-            if coming := self._coming():
-                yield Text(f"next: {coming}", "dim", no_wrap=True, overflow="ellipsis")
+    @property
+    def screen(self) -> Screen:
+        """Where the view is; lines that are printed there stand above it."""
+        return self._screen
 
     @property
     def has_ended(self) -> bool:
         """Whether this is the last picture, which stays and may be as long as it is."""
         return self._ended
 
-    def _tell_plainly(self) -> None:
+    def pause(self) -> None:
+        """Nothing moves under a question."""
+        self._live.stop()
+
+    def course(self, steps: Iterable[CourseStep]) -> None:
+        """The steps of the present direction, those that are done included; the way back comes below the way there."""
         with self._guard:
-            if self._current is not None:
-                self._console.print(
-                    Text(f"{_named(self._current.regions)}: … {self._doing(alone=True)}", "dim")
+            found = {step.name: step for step in steps}
+            self._steps |= found
+            self._course = tuple(found)
+
+    def told(self, step: CourseStep, phase: str, said: str = "") -> None:
+        """Take note of one step: ``phase`` is as `_MARKS` has it, or ``earlier``; ``said``: how it ended."""
+        with self._guard:
+            self._steps.setdefault(step.name, step)
+            told = self._told.setdefault(step.name, _Told())
+            told.state, told.said = ("after", "earlier") if phase == "earlier" else (phase, said)
+            self._until, self._watching = None, ""
+            self._current = step if phase == "before" else None
+            if phase == "before":
+                told.began = self._clock()
+            elif told.began is not None:
+                told.took = self._clock() - told.began
+        if self._screen.is_live:
+            self._live.start()  # once more is nothing
+        elif phase != "earlier":
+            took = f"  {duration(told.took)}" if told.took is not None and phase != "before" else ""
+            mark, style = _MARKS[phase]
+            text = f"  {about}" if (about := self._about(step)) else ""
+            self._screen.print(Text(f"{_named(step.regions)}: {mark} {step.name}{text}{took}", style))
+
+    def resource(self, phase: str, region: str | None, urn: str, what: str) -> None:
+        """Take note of one resource that the present step changes: ``phase`` is started, done or failed."""
+        with self._guard:
+            if (work := self._at(region)) is None:
+                return
+            if phase == "started":
+                work.now[urn] = what
+                work.ended.discard(urn)
+                work.began = self._clock() if work.began is None else work.began
+            else:
+                work.now.pop(urn, None)
+                work.ended_at = self._clock()
+                work.failed += phase == "failed"
+                work.ended |= {urn} if phase == "done" else set()
+            work.done = len(work.ended)
+
+    def doing(
+        self, region: str | None, what: str, *, done: int = 0, total: int = 0, left: float | None = None
+    ) -> None:
+        """What the present step is at, how much of how much is done, and the seconds that it still takes."""
+        with self._guard:
+            self._until = None if left is None else self._clock() + left
+            if region is None:
+                self._watching = what
+            elif (work := self._at(region)) is not None:
+                work.done, work.total, work.now = done, total, {"": what}
+
+    def lines(self, most: int | None) -> Iterator[RenderableType]:
+        """All of it, in at most ``most`` lines: the sum, what goes on, what failed first, and what comes next."""
+        with self._guard:
+            rows = self._rows()
+            ranks = {row: self._rank(row) for row in rows}
+            yield Text(
+                f"{self._title}  {self._sum(ranks)}  {self._elapsed}",
+                "bold",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+            if self._current is not None and self._has_phases:
+                now, took = self._current, self._took(self._told[self._current.name])
+                doing = "  ".join([f"{now.name} ({_named(now.regions)})", took, *self._left()])
+                yield Text(f"now:  {doing}", "cyan", no_wrap=True, overflow="ellipsis")
+            room = None if most is None else most - 4  # sum, now, next, heads
+            if room is not None and len(rows) > room:
+                shown = sorted(rows, key=ranks.__getitem__)[: max(room - 1, 1)]
+            else:
+                shown = sorted(rows, key=lambda row: self._has_phases and ranks[row] != _FAILED)
+            yield self._table(shown) if self._has_phases else self._step_table(shown)
+            if rest := [ranks[row] for row in rows if row not in shown]:
+                yield Text(
+                    f"… and {len(rest)} more: {rest.count(_DONE)} done, {len(rest) - rest.count(_DONE)} not yet",
+                    "dim",
                 )
+            if self._has_phases and (coming := self._coming()):
+                yield Text(f"next: {coming}", "dim", no_wrap=True, overflow="ellipsis")
+
+    def _tell_plainly(self) -> None:
+        """In a log: what some regions are at, then the step and how far the whole is."""
+        with self._guard:
+            step = self._current
+            if self._screen.is_live or step is None:
+                return
+            for region, work in self._busy()[:_MOST_TOLD] if self._has_phases else ():
+                now = next(reversed(work.now.values()))
+                self._screen.print(Text(f"{_named([region])}: … {step.name}  {work.said}  {now}", "dim"))
+            whole = self._sum({row: self._rank(row) for row in self._rows()}) if self._totals else ""
+            parts = [step.name, self._took(self._told[step.name]), *self._left(), self._about(step), whole]
+            self._screen.print(Text(f"{_named(step.regions)}: … {'  '.join(filter(None, parts))}", "dim"))
 
     def _render(self) -> RenderableType:
         return _Frame(self)
 
-    def _doing(self, *, alone: bool = False) -> str:
-        """The present step: since when, how long still, and what it is at."""
-        step = self._current
-        assert step is not None
-        began = self._told[step.name].began
-        parts = [step.name if alone else f"{step.name} ({_named(step.regions)})"]
-        parts += [duration(self._clock() - began)] if began is not None else []
-        if self._until is not None:
-            parts.append(f"{duration(max(0.0, self._until - self._clock()))} left")
-        parts += [self._watching] if self._watching else []
-        parts += [next(reversed(self._now.values()))] if alone and self._now else []
-        return "  ".join(parts)
+    def _at(self, region: str | None) -> _Work | None:
+        """The present step's work in ``region``; None between two steps."""
+        if self._current is None:
+            return None
+        total = 0 if self._current.back else self._totals.get(region or "", 0)
+        return self._told[self._current.name].work.setdefault(region or "", _Work(total=total))
+
+    def _busy(self) -> list[tuple[str, _Work]]:
+        work = self._told[self._current.name].work if self._current else {}
+        return [(region, each) for region, each in work.items() if each.now]
+
+    @property
+    def _has_phases(self) -> bool:
+        return any(step.phase for step in self._steps.values())
+
+    def _rows(self) -> list[str]:
+        """Regions in the order in which they come, or the names of steps, the way back last."""
+        if not self._has_phases:
+            return sorted(self._steps, key=lambda name: self._steps[name].back)
+        regions = dict.fromkeys(r for step in self._steps.values() if step.phase for r in step.regions)
+        everywhere = any("" in told.work for told in self._told.values())
+        return [*regions, *([""] if everywhere else [])]
+
+    def _sum(self, ranks: Mapping[str, int]) -> str:
+        counts, kind = Counter(ranks.values()), "regions" if self._has_phases else "steps"
+        of = len([row for row in ranks if row if self._has_phases or not self._steps[row].back])
+        said = f"{counts[_DONE] - (ranks.get('') == _DONE)} of {of} {kind} done"
+        said += f", {counts[_FAILED]} failed" if counts[_FAILED] else ""
+        said += f", {counts[_BACK]} rolled back" if counts[_BACK] else ""
+        if total := sum(self._totals.values()):
+            forward = [told for name, told in self._told.items() if not self._steps[name].back]
+            done = sum(work.done for told in forward for work in told.work.values())
+            said += f", {done:,} of {max(total, done):,} resources"
+        return said
+
+    def _left(self) -> list[str]:
+        """How long the present step still takes, where that is known, and what it looks at."""
+        left = [] if self._until is None else [f"{duration(max(0.0, self._until - self._clock()))} left"]
+        return [*left, *([self._watching] if self._watching else [])]
 
     def _coming(self) -> str:
         """The step after the present one, and how many follow it."""
@@ -560,21 +412,32 @@ class CourseView(_MovingView):
     def _state(self, name: str) -> str:
         return self._told[name].state if name in self._told else ""
 
-    def _regions(self) -> list[str]:
-        """Those that failed, then the others in the order in which they come."""
-        found = dict.fromkeys(r for step in self._steps.values() if step.phase for r in step.regions)
-        return sorted(found, key=lambda region: self._rank(region) != _FAILED)
+    def _state_in(self, step: CourseStep, region: str) -> str:
+        """The same in one region, which may be done, or failed, before the others of its step are."""
+        told = self._told.get(step.name, _Told())
+        work = told.work.get(region, _Work())
+        if work.failed:
+            return "failed"
+        if told.state == "before" and told.work:
+            return "after" if work.is_done else "before" if region in told.work else ""
+        if told.state == "failed" and any(each.failed for each in told.work.values()):
+            return "after" if work.is_done else ""
+        return told.state
 
     def _of(self, region: str) -> list[CourseStep]:
-        return [step for step in self._steps.values() if step.phase and region in step.regions]
+        return [
+            step
+            for step in self._steps.values()
+            if step.phase and (region in step.regions or region in self._told.get(step.name, _Told()).work)
+        ]
 
-    def _rank(self, region: str) -> int:
-        """How much it matters: failed, under way, taken back, not begun, done."""
-        steps = self._of(region)
-        states = [self._state(step.name) for step in steps]
+    def _rank(self, row: str) -> int:
+        """How much it matters: failed, under way, rolled back, not begun, done."""
+        steps = self._of(row) if self._has_phases else [self._steps[row]]
+        states = [self._state_in(step, row) if self._has_phases else self._state(step.name) for step in steps]
         if "failed" in states:
             return _FAILED
-        if self._current is not None and region in self._current.regions:
+        if "before" in states:
             return _WORKING
         if any(step.back and state == "after" for step, state in zip(steps, states, strict=True)):
             return _BACK
@@ -582,29 +445,80 @@ class CourseView(_MovingView):
 
     def _table(self, regions: Sequence[str]) -> Table:
         phases = list(dict.fromkeys(step.phase for step in self._steps.values() if step.phase))
+        waves = any(step.wave is not None for step in self._steps.values())
+        busy = dict(self._busy())
         table = Table(box=None, pad_edge=False)
-        for column in ("region", "wave", *phases):
+        for column in ("region", *(["wave"] if waves else []), *phases):
             table.add_column(column, no_wrap=True)
-        if self._now:
+        if busy:
             table.add_column("now", no_wrap=True, overflow="ellipsis")
         for region in regions:
             steps = self._of(region)
             wave = next((str(step.wave) for step in steps if step.wave is not None), "")
-            cells = [self._cell(steps, phase) for phase in phases]
-            now = [Text(self._now.get(region, ""), "dim")] if self._now else []
-            table.add_row(Text(region), Text(wave, "dim"), *cells, *now)
+            cells = [self._cell(steps, phase, region) for phase in phases]
+            now = next(reversed(busy[region].now.values()), "") if region in busy else ""
+            table.add_row(
+                Text(region or "all regions"),
+                *([Text(wave, "dim")] if waves else []),
+                *cells,
+                *([Text(now, "dim")] if busy else []),
+            )
         return table
 
-    def _cell(self, steps: Sequence[CourseStep], phase: str) -> Text:
+    def _cell(self, steps: Sequence[CourseStep], phase: str, region: str) -> Text:
         step = next((step for step in reversed(steps) if step.phase == phase), None)
         if step is None:
             return Text("")
-        told = self._told.get(step.name, _Told(""))
-        mark, style = _MARKS[told.state]
-        took = told.took
+        told = self._told.get(step.name, _Told())
+        work, state = told.work.get(region), self._state_in(step, region)
+        mark, style = _MARKS[state]
+        if work is not None and state != "after":
+            return Text(f"{mark} {work.said}", style)
+        return Text(f"{mark} {took}" if state and (took := self._took(told, work)) else mark, style)
+
+    def _took(self, told: _Told, work: _Work | None = None) -> str:
+        """Since when, or how long it took; in one region from the first resource to the last."""
+        if work is not None and work.began is not None and work.ended_at is not None:
+            return duration(work.ended_at - work.began)
         if told.state == "before" and told.began is not None:
-            took = self._clock() - told.began
-        return Text(f"{mark} {duration(took)}" if took is not None and told.state else mark, style)
+            return duration(self._clock() - told.began)
+        return "" if told.took is None else duration(told.took)
+
+    def _step_table(self, names: Sequence[str]) -> Table:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(overflow="ellipsis")
+        for name in names:
+            told = self._told.get(name, _Told())
+            mark, style = _MARKS[told.state]
+            took = self._took(told) if told.state else ""
+            about = [self._about(self._steps[name]), *(self._left() if told.state == "before" else [])]
+            # Whole at the end; until then a line each, so that nothing jumps.
+            text = Text(
+                "  ".join(about), no_wrap=not self._ended, overflow="fold" if self._ended else "ellipsis"
+            )
+            table.add_row(Text(mark, style), name, Text(took, "dim"), text)
+        return table
+
+    def _about(self, step: CourseStep) -> str:
+        """Of a step that is a row: what it does, or how far it is, and how it ended."""
+        told = self._told.get(step.name, _Told())
+        if told.state != "before" or not told.work or self._has_phases:
+            return "  ".join(filter(None, [step.meaning, told.said]))
+        work = told.work.values()
+        whole = _Work(sum(each.done for each in work), sum(each.total for each in work))
+        return "  ".join([whole.said, *[what for each in work for what in each.now.values()][-1:]])
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """One picture of a view, as high as the terminal allows."""
+
+    view: CourseView
+
+    def __rich_console__(self, _: Any, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield from self.view.lines(None if self.view.has_ended else options.max_height)
 
 
 _FAILED, _WORKING, _BACK, _WAITING, _DONE = range(5)
@@ -612,12 +526,7 @@ _MOST_TOLD = 3
 
 
 def _named(regions: Sequence[str]) -> str:
-    return listed(regions, most=_MOST_TOLD) or "all regions"
-
-
-def _line(step: str, phase: str, meaning: str, said: str) -> Text:
-    mark, style = _MARKS[phase]
-    return Text(f"{mark} {step:<18} {meaning}{'  ' + said if said else ''}", style=style)
+    return listed([region for region in regions if region], most=_MOST_TOLD) or "all regions"
 
 
 def said_in_words(said: Mapping[str, object]) -> str:
@@ -626,12 +535,13 @@ def said_in_words(said: Mapping[str, object]) -> str:
         return str(said["error"])
     if "warning" in said:
         return "NOT ALL OF IT: see the warning"
-    shown = {name: value for name, value in said.items() if name != _WHOLE_ANSWERS}
+    shown = {name: value for name, value in said.items() if name not in _NOT_SHOWN}
     parts = [_phrase(name, value) for name, value in shown.items() if value not in (None, {}, [], 0)]
     return ", ".join(part for part in parts if part)
 
 
-_WHOLE_ANSWERS = "results"  # of checks; the report has them
+_NOT_SHOWN = ("results", "execution", "throughput")  # the report and the record have them
+_NAMELESS = ("counts", "status")
 _COUNTED = {"checks": "checks passed", "changed": "changed", "roles": "roles"}
 
 
@@ -641,12 +551,16 @@ def _phrase(name: str, value: object) -> str:
     if isinstance(value, Mapping) and name == "replication_seconds":
         return ", ".join(f"replicated to {region} in {seconds:.2f} s" for region, seconds in value.items())
     if isinstance(value, Mapping):
-        return f"{name} {inner}" if (inner := said_in_words(value)) else ""
+        return (
+            " ".join([*([] if name in _NAMELESS else [name]), inner])
+            if (inner := said_in_words(value))
+            else ""
+        )
     if isinstance(value, int | float):
         if name.endswith("seconds"):
             return f"replicated in {value:.2f} s" if name.startswith("replication") else f"{value:.1f} s"
         return size(value) if name == "bytes" else f"{value} {name}"
-    return f"{name} {_value(value)}"
+    return _value(value) if name in _NAMELESS else f"{name} {_value(value)}"
 
 
 def _value(value: object) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn
 
-from regionshift.report.printer import Rows, Screen, Text
+from regionshift.report.printer import Rows, Text
 from regionshift.report.terminal import duration, facts_table, instant, size
 
 _KINDS = (("new", "green"), ("changed", "yellow"), ("same", "dim"), ("conflict", "red"))
 _MOST_NAMED = 20
 _OF_A_REASON = 3
-_SILENCE_S = 15.0
 _IF_UNPROVEN = {
     "rollback": "an item that cannot be proven: everything that was written goes back",
     "stop": "an item that cannot be proven: everything stays as it is then, until somebody decides",
@@ -179,58 +177,6 @@ def undo_table(record: Mapping[str, Any], seconds: float) -> RenderableType:
     lines: list[RenderableType] = [Text(f"{counts}, in {seconds:.1f} s", style="bold")]
     lines.extend(_named("left alone", ((_item(each), each["reason"]) for each in record["conflicts"])))
     return Group(*lines)
-
-
-def standing_line(done: int, of_bytes: int, rate: float, seconds_left: float | None) -> str:
-    """Bytes, rate and time left behind a progress bar."""
-    until = "" if seconds_left is None else f", {duration(seconds_left)} left"
-    return f"{size(done)} of {size(of_bytes)}, {rate:.0f}/s{until}"
-
-
-class CopyView:
-    """Follows the copying: a bar at a terminal, a line now and then where there is none. A context manager.
-
-    Args:
-        clock: seconds, monotonic.
-    """
-
-    def __init__(self, console: Screen, total: int, clock: Callable[[], float]) -> None:
-        self._console = console
-        self._clock = clock
-        self._told = clock()
-        self._ended = False
-        self._bar = Progress(
-            TextColumn("carrying", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}", markup=False),
-            TextColumn("{task.fields[said]}", markup=False),
-            console=console,
-            expand=True,
-        )
-        self._task = self._bar.add_task("carrying", total=total, said="")
-
-    def __enter__(self) -> CopyView:
-        if self._console.is_live:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._console.is_live:
-            self._bar.stop()
-
-    def show(
-        self, *, items: int, of_items: int, done: int, of_bytes: int, rate: float, left: float | None
-    ) -> None:
-        """How far it is: items, bytes, items a second, seconds left."""
-        said = standing_line(done, of_bytes, rate, left)
-        self._bar.update(self._task, total=of_items, completed=items, said=said)
-        if self._console.is_live or self._ended:
-            return
-        self._ended = items >= of_items
-        if self._clock() - self._told < _SILENCE_S and not self._ended:
-            return
-        self._told = self._clock()
-        self._console.print(f"carrying {items}/{of_items}, {said}")
 
 
 def _way(entry: Mapping[str, Any]) -> str:

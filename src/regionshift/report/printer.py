@@ -110,7 +110,7 @@ class Screen(Console):
         if isinstance(renderable, rich.text.Text) and escaped(renderable.plain) != renderable.plain:
             renderable = Text(renderable.plain, renderable.style, end=renderable.end)
         if isinstance(renderable, rich.text.Text) and options and self._ends_between_words(options):
-            renderable = _wrapped(renderable, options.max_width)
+            renderable = renderable if renderable.no_wrap else _wrapped(renderable, options.max_width)
         for segment in super().render(renderable, options):
             if segment.control or segment.text == "\n":
                 yield segment

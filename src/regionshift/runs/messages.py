@@ -37,6 +37,22 @@ class News:
     migration_id: str | None = None
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a step is doing at the moment.
+
+    Args:
+        what: in words. region: where; None where it is about all of the step's regions. done, total: of what it has to
+            do there. left: the seconds that it still takes; None where nobody knows.
+    """
+
+    what: str
+    region: str | None = None
+    done: int = 0
+    total: int = 0
+    left: float | None = None
+
+
 class RunListener(Generic[_StepT_contra]):
     """Whoever is told of a run as it goes. What a listener does not want to know it leaves out."""
 
@@ -45,6 +61,9 @@ class RunListener(Generic[_StepT_contra]):
 
     def on_step(self, step: _StepT_contra, phase: StepPhase, said: Mapping[str, object]) -> None:
         """A step begins or has ended; ``said``: what the journal keeps of its end."""
+
+    def on_work(self, work: Work) -> None:
+        """What the step that began last is doing."""
 
     def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
         """Something that people are told; ``regions``: those whose topics may be told of it."""

@@ -16,10 +16,10 @@ from regionshift.aws.clients import Clients
 from regionshift.operations.alarms import RedAlarm, Watched, bake_finding, window_of
 from regionshift.operations.checks.base import CheckContext
 from regionshift.operations.environment import Outputs
-from regionshift.operations.waves.bake import BakeLook, Breach, RegionDown, Watch
+from regionshift.operations.waves.bake import Breach, RegionDown, Watch
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave
-from regionshift.runs.messages import relied_on
+from regionshift.runs.messages import Work, relied_on
 from regionshift.settings.config import MigrationConfig
 
 PRIMARY, SECONDARY = "us-east-1", "eu-west-1"
@@ -62,7 +62,7 @@ class Region:
     counted: list[dict[str, Any]] = field(default_factory=list)
     data_from: float = 0.0
     asked_for_data: list[dict[str, Any]] = field(default_factory=list)
-    looks: list[BakeLook] = field(default_factory=list)
+    looks: list[Work] = field(default_factory=list)
 
     def get(self, _service: str, region: str) -> Any:
         if region == self.down:
@@ -143,10 +143,10 @@ def test_each_look_says_what_is_left_and_what_is_still_to_come() -> None:
     region = Region(traffic_a_second=2.0, red_from=0.0, arrives_after=30.0)
     region.bake(red, replicated=(SECONDARY,))
     first, last = region.looks[0], region.looks[-1]
-    assert (first.left, first.ignored, first.behind) == (60.0, 1, (SECONDARY,))
-    assert first.in_words.startswith("no alarm turned red, 1 red since before, ")
-    assert f"replication to {SECONDARY} to come" in first.in_words
-    assert (last.left, last.lacking, last.behind) == (0.0, 0, ())
+    assert first.left == 60.0
+    assert first.what.startswith("no alarm turned red, 1 red since before, ")
+    assert first.what.endswith(f", replication to {SECONDARY} to come")
+    assert last == Work("no alarm turned red, 1 red since before", left=0.0)
 
 
 def test_what_is_missing_is_probed_and_counted_apart() -> None:

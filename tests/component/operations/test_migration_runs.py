@@ -187,9 +187,7 @@ def migrating(desk: Desk) -> Callable[[Any], MigrationRun]:
         measured = MeasuredRecovery(0.0, 900.0)
         run = desk.journal.start("migration", {"migration_id": "m"})
         desk.run_id = run.run_id
-        kind = MigrationRun(
-            cast(Any, carrying), "m", REGION, wanted, lambda: 0.0, lambda _: None, lambda: measured
-        )
+        kind = MigrationRun(cast(Any, carrying), "m", REGION, wanted, lambda: 0.0, lambda: measured)
         drive(RunUnderWay(desk.journal, run, kind, desk.carrying.listeners))
         return kind
 

@@ -16,7 +16,7 @@ from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep, final_steps, region_of, step_of
 from regionshift.operations.planning import BUCKET, doomed_buckets, make_plan
 from regionshift.operations.policy_findings import policy_findings
-from regionshift.report.live import LiveView
+from regionshift.report.live import CourseStep, CourseView
 from regionshift.report.printer import Screen
 from regionshift.settings.config import MigrationConfig
 
@@ -117,14 +117,15 @@ def test_a_policy_is_judged_once(told: tuple[str, ...]) -> None:
 
 @given(TOLD_OF_ONE.filter(lambda told: TOLD[told] not in ("same", "refresh")))
 def test_the_live_view_counts_a_replacement_once(told: tuple[str, ...]) -> None:
-    view = LiveView(Screen(file=io.StringIO(), width=80), "up", [REGION], {REGION: 1}, lambda: 0.0)
+    view = CourseView(Screen(file=io.StringIO(), width=80), "up", lambda: 0.0, {REGION: 1})
+    view.told(CourseStep("apply", "apply", (REGION,)), "before")
     for step in _steps(told, "r", BUCKET, {}):
         if step.changes:
-            view.step("started", REGION, step.urn, step.op, step.name)
-            view.step("done", REGION, step.urn, step.op, step.name)
+            view.resource("started", REGION, step.urn, step.name)
+            view.resource("done", REGION, step.urn, step.name)
     shown = io.StringIO()
     Screen(file=shown, width=80).print(view._render())
-    assert "1/1" in shown.getvalue()
+    assert "1 of 1 resources" in shown.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -144,7 +144,6 @@ def migrate(
     *,
     clock: Callable[[], float],
     delays: Mapping[str, float | None] | None = None,
-    tell: Callable[[MigrationProgress], None] = lambda _: None,
 ) -> Report:
     """Run the migration inside AWS and follow it. With a known id it goes on where it was.
 
@@ -159,7 +158,7 @@ def migrate(
     def recovery() -> MeasuredRecovery:
         return measured(carrying.environment.config, clock() - began, delays or {})
 
-    kind = MigrationRun(carrying, wanted.migration_id, wanted.target, wanted, clock, tell, recovery)
+    kind = MigrationRun(carrying, wanted.migration_id, wanted.target, wanted, clock, recovery)
     drive(RunUnderWay(journal, run, kind, carrying.listeners))
     return kind.report
 
@@ -217,8 +216,8 @@ class DataRun(RunKind[SagaState, RunStep]):
         return "it was interrupted" if isinstance(error, KeyboardInterrupt) else super().why(error)
 
 
-_PLAN = LookStep(PLAN_STEP, reversible=False)
-_COPY = RunStep("copy", reversible=False)
+_PLAN = LookStep(PLAN_STEP, reversible=False, meaning="find what is to be copied")
+_COPY = RunStep("copy", reversible=False, meaning="copy it, and prove each copy")
 
 
 @dataclass
@@ -227,7 +226,6 @@ class MigrationRun(DataRun):
 
     wanted: MigrationRequest
     clock: Callable[[], float]
-    tell: Callable[[MigrationProgress], None]
     recovery: Callable[[], MeasuredRecovery]
     report: Report = field(init=False)
     _metadata: Metadata = field(default_factory=dict, init=False)
@@ -240,7 +238,8 @@ class MigrationRun(DataRun):
     def steps(self) -> tuple[RunStep, ...]:
         """As of every run; what the plan found done needs no copying."""
         is_done = self._metadata and not self.changes
-        return (_PLAN,) if is_done else (_PLAN, _COPY)
+        steps = (_PLAN,) if is_done else (_PLAN, _COPY)
+        return tuple(replace(step, regions=(self.region,)) for step in steps)
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
         """As of every run."""
@@ -258,7 +257,7 @@ class MigrationRun(DataRun):
 
     def _plan(self, migration: Migration) -> Said:
         wanted = self.wanted
-        ended = _ended_by_itself(self.carrying, wanted, self.clock, self.tell)
+        ended = _ended_by_itself(self.carrying, wanted, self.clock)
         if ended is None:
             # With conflicts it would not be completed, and then all of it would be taken back.
             asked = Asked(confirmed=wanted.confirmed, conflicts=self._on_failure != "rollback")
@@ -275,7 +274,7 @@ class MigrationRun(DataRun):
             metadata = migration.finish()
             self.ended, self.counts = metadata["status"], metadata["counts"]
         else:
-            follower = _follower(migration, metadata, self.clock, self._look_of(pace))
+            follower = _follower(carrying, migration, metadata, self.clock, pace)
             follower.look()  # what was done before is no part of the rate
             workers = carrying.workers(self.region).number
             execution = carrying.start(migration, "copy", on_failure=self._on_failure, workers=workers)
@@ -287,13 +286,6 @@ class MigrationRun(DataRun):
             self._taken_back = (migration.undone() or {}).get("counts", {})
         said = {"status": metadata["status"], "counts": metadata["counts"], "execution": execution}
         return {**said, "throughput": pace.points}
-
-    def _look_of(self, pace: Throughput) -> Callable[[MigrationProgress], None]:
-        def look(at: MigrationProgress) -> None:
-            pace.note(at)
-            self.tell(at)
-
-        return look
 
     def end(self, state: SagaState) -> RunEnd:
         """With what was carried and measured."""
@@ -324,10 +316,7 @@ def _named(metadata: Metadata) -> list[dict[str, str]]:
 
 
 def _ended_by_itself(
-    carrying: Carrying,
-    wanted: MigrationRequest,
-    clock: Callable[[], float],
-    tell: Callable[[MigrationProgress], None],
+    carrying: Carrying, wanted: MigrationRequest, clock: Callable[[], float]
 ) -> Metadata | None:
     """Wait for what an earlier command left running; the summary, when that came to the migration's end.
 
@@ -339,7 +328,7 @@ def _ended_by_itself(
     running = carrying.running(migration) if known is not None else ()
     if known is None or not running:
         return None
-    look = _follower(migration, known, clock, tell).look if "plan" in known else no_forecast
+    look = _follower(carrying, migration, known, clock, Throughput()).look if "plan" in known else no_forecast
     look()
     for execution in running:
         carrying.wait_for_end(wanted.target, execution, look)
@@ -348,11 +337,13 @@ def _ended_by_itself(
 
 
 def _follower(
-    migration: Migration,
-    metadata: Metadata,
-    clock: Callable[[], float],
-    tell: Callable[[MigrationProgress], None],
+    carrying: Carrying, migration: Migration, metadata: Metadata, clock: Callable[[], float], pace: Throughput
 ) -> Follower:
+    def tell(at: MigrationProgress) -> None:
+        pace.note(at)
+        for listener in carrying.listeners:
+            listener.on_work(at.in_words(migration.region))
+
     return Follower(
         migration.records,
         metadata["batches"],

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from regionshift.carriers.batch import count, read_progress
 from regionshift.carriers.lines import from_bytes
 from regionshift.carriers.records import MigrationRecords
+from regionshift.report.terminal import size
+from regionshift.runs.messages import Work
 
 _AT_ONCE = 8
 _AHEAD = 32  # batches that may be done out of order
@@ -43,6 +45,11 @@ class MigrationProgress:
     def seconds_left(self) -> float | None:
         """At this rate; None while nothing is done."""
         return (self.of_items - self.items) / self.rate if self.rate else None
+
+    def in_words(self, region: str) -> Work:
+        """The same as listeners are told of it."""
+        said = f"{size(self.bytes)} of {size(self.of_bytes)}, {self.rate:,.0f}/s"
+        return Work(said, region, self.items, self.of_items, self.seconds_left)
 
 
 @dataclass
@@ -124,7 +131,7 @@ class Follower:
             self._notes = dict(read_progress(records, self._open[:_MOST_NOTES]))
         under_way = [noted for batch, noted in self._notes.items() if batch in self._open]
         items = self.items + sum(items for items, _ in under_way)
-        moved = self.bytes + sum(size for _, size in under_way)
+        moved = self.bytes + sum(more for _, more in under_way)
         taken = self.clock() - self.began
         self.tell(MigrationProgress(items, self.of_items, moved, self.of_bytes, taken, self.before))
         if self.items != self._counted:

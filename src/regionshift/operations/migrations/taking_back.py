@@ -101,7 +101,7 @@ class UndoRun(DataRun):
     @property
     def steps(self) -> tuple[RunStep, ...]:
         """As of every run."""
-        return (RunStep("undo", reversible=False),)
+        return (RunStep("undo", reversible=False, regions=(self.region,), meaning="undo what was copied"),)
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
         """As of every run."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from regionshift.engine.engine import Listener, Program
+from regionshift.engine.engine import Program
 from regionshift.engine.events import StepProgress
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.environment import Environment, everything_of
@@ -45,7 +45,6 @@ class PromotionApplier:
     environment: Environment
     catalog: ReleaseCatalog
     uncalled: frozenset[str] = frozenset()
-    listener: Listener | None = None
 
     def preview(
         self, releases: Mapping[str, str | None], links: str | None, findings: Sequence[Finding] = ()
@@ -123,8 +122,6 @@ class _Guard:
         if step.changes and (is_uncalled or _ends_something(step.op, step.urn, step.type)):
             self.wrong = step.name
             self._applier.environment.engine.halt()
-        if self._applier.listener:
-            self._applier.listener(progress)
 
 
 def _ends_something(op: str, urn: str, kind: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from pydantic import TypeAdapter
@@ -63,8 +63,10 @@ class PromotionPlan:
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
-        """The steps in their order."""
-        return STEPS_WITHOUT_SOURCE if self.lost else STEPS
+        """The steps in their order, each with the regions that it is about."""
+        about = {"fence": (self.old,), "settings": (), "turn": self.present, "validate-all": self.present}
+        steps = STEPS_WITHOUT_SOURCE if self.lost else STEPS
+        return tuple(replace(step, regions=about.get(step.name, (self.new,))) for step in steps)
 
     @property
     def uncalled(self) -> frozenset[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from regionshift.aws.errors import tells_of_outside
-from regionshift.engine.engine import EngineFailed, Listener, Program, RunRecord
+from regionshift.engine.engine import EngineFailed, Program, RunRecord
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.emptying import emptying
 from regionshift.operations.environment import Environment
@@ -49,7 +49,6 @@ class Applier:
 
     environment: Environment
     catalog: ReleaseCatalog
-    listener: Listener | None = None
     allow_data_loss: bool = False
     refresh: bool = False
 
@@ -80,7 +79,7 @@ class Applier:
         """
         environment = self.environment.without(down=without)
         program = self._program(environment, regions, goal, links)
-        guard = Guard(environment.engine, regions, goal, self.listener)
+        guard = Guard(environment.engine, regions, goal)
         try:
             emptying(
                 environment,
@@ -102,7 +101,7 @@ class Applier:
     def links(self, goal: Mapping[str, str | None], links: str | None, *, doubt: bool = False) -> None:
         """Bring what joins regions to the release ``links``. Raises StepFailed."""
         program = self._program(self.environment, (), goal, links)
-        guard = Guard(self.environment.engine, (), goal, self.listener, links=True)
+        guard = Guard(self.environment.engine, (), goal, links=True)
         try:
             self._up(self.environment, program, link_targets(), guard, doubt=doubt)
         except EngineFailed as error:

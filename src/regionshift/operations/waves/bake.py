@@ -26,6 +26,7 @@ from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.function import invoke
 from regionshift.operations.checks.replication import remove_versions, versions_of
 from regionshift.operations.waves.facts import Terms
+from regionshift.runs.messages import Work
 from regionshift.settings.config import MigrationConfig
 
 _PAUSE = 5.0
@@ -180,30 +181,6 @@ class Breach(Exception):
 
 
 @dataclass(frozen=True)
-class BakeLook:
-    """What one look of a bake found, when nothing is wrong.
-
-    Args:
-        left: seconds. ignored: alarms that are red since before the first wave. lacking: calls that there are too few.
-        behind: where the replicated object has not arrived yet.
-    """
-
-    left: float
-    ignored: int
-    lacking: int
-    behind: tuple[str, ...]
-
-    @property
-    def in_words(self) -> str:
-        """The same but for the time."""
-        parts = ["no alarm turned red" if self.ignored else "no alarm is red"]
-        parts += [f"{self.ignored} red since before"] if self.ignored else []
-        parts += [f"{self.lacking} calls to come"] if self.lacking else []
-        parts += [f"replication to {', '.join(self.behind)} to come"] if self.behind else []
-        return ", ".join(parts)
-
-
-@dataclass(frozen=True)
 class Watch:
     """Watches regions with ``clients``. ``clock`` and ``sleep`` are in seconds, ``clock`` is monotonic.
 
@@ -213,7 +190,7 @@ class Watch:
     clients: Clients
     clock: Callable[[], float]
     sleep: Callable[[float], None]
-    tell: Callable[[BakeLook], None] = lambda _: None
+    tell: Callable[[Work], None] = lambda _: None
 
     def red(
         self, config: MigrationConfig, regions: Collection[str], watched: Collection[Watched] = ()
@@ -303,7 +280,7 @@ class Watch:
             self._measure(delay, terms.longest_delay)
             left = terms.bake - (self.clock() - began)
             lacking = sum(each.missing for each in samples.values())
-            self.tell(BakeLook(max(left, 0.0), len(red), lacking, tuple(delay.missing)))
+            self.tell(Work(_nothing_wrong(len(red), lacking, delay.missing), left=max(left, 0.0)))
             if left <= 0 and not delay.missing and not any(each.missing for each in samples.values()):
                 return looks
             share = max(left, 0.0) / max(pace, 1)
@@ -333,3 +310,12 @@ class Watch:
     def _red_in(self, config: MigrationConfig, region: str, watched: Collection[Watched]) -> list[RedAlarm]:
         with calling(region):
             return red_in(self.clients, config, watched, region)
+
+
+def _nothing_wrong(ignored: int, lacking: int, behind: Collection[str]) -> str:
+    """What a look found: alarms red since before, how many calls are missing, the regions that lack the object."""
+    parts = ["no alarm turned red" if ignored else "no alarm is red"]
+    parts += [f"{ignored} red since before"] if ignored else []
+    parts += [f"{lacking} {'call' if lacking == 1 else 'calls'} to come"] if lacking else []
+    parts += [f"replication to {', '.join(behind)} to come"] if behind else []
+    return ", ".join(parts)
