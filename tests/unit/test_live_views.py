@@ -12,13 +12,15 @@ import typer
 import typer.main
 from typer.testing import CliRunner
 
-from regionshift.cli import failure, show
+from regionshift.cli import failure, running, show
 from regionshift.cli.app import app
 from regionshift.cli.options import Choices
 from regionshift.report.live import Activity
 from regionshift.report.printer import Rows, Screen
 from regionshift.report.terminal import checks_table
 from regionshift.report.values import CheckResult
+from regionshift.runs.messages import News
+from regionshift.runs.state import RunStep
 
 REGIONS = [f"region-{number:02}" for number in range(30)]
 ROLE = f"arn:aws:iam::123456789012:role/{'long-' * 20}end"
@@ -120,6 +122,29 @@ def test_the_log_goes_above_what_moves_and_never_into_what_is_kept(
     monkeypatch.setattr(show, "screen_of", lambda *, stderr: screens[stderr])
     chosen = show.console_for_log(Choices(as_json=as_json))
     assert chosen is screens[not (out and err and not as_json)]
+
+
+def _news(status: Any, summary: str, **counts: int) -> News:
+    return News("deploy", status, summary, counts)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_quiet_leaves_the_errors_and_the_last_message(monkeypatch: pytest.MonkeyPatch, quiet: bool) -> None:
+    screen = _terminal()
+    monkeypatch.setattr(show, "screen_of", lambda **_: screen)
+    choices, step = Choices(quiet=quiet, yes=True), RunStep("turn", meaning="replicate")
+    with show.working(choices, "planning"), running.shown(choices, "up dev") as view:
+        view.on_news("1", _news("started", "it began"), ())
+        view.on_step(step, "before", {})
+        view.on_news("1", _news("error", "the topic is gone"), ())
+        view.on_step(step, "after", {})
+        view.on_news("1", _news("success", "step 1 of 1 is done", step=1), ())
+        view.on_news("1", _news("success", "it ended"), ())
+    said = _said(screen)
+    if quiet:
+        assert said == "the topic is gone\nit ended\n"
+    assert [each in said for each in ("it began", "up dev  1 of 1 steps done")] == [not quiet] * 2
+    assert [each in said for each in ("the topic is gone", "it ended", "step 1 of 1")] == [True, True, False]
 
 
 def test_what_takes_no_time_is_not_told() -> None:

@@ -19,6 +19,7 @@ GIVEN = {
     "account": (["--account", "123456789012"], "123456789012"),
     "as_json": (["--json"], "True"),
     "yes": (["-y"], "True"),
+    "quiet": (["-q"], "True"),
     "verbosity": (["-vv"], "2"),
     "log_file": (["--log-file", os.devnull], os.devnull),
     "lock_timeout": (["--lock-timeout", "15m"], "900"),
