@@ -31,7 +31,7 @@ from regionshift.report.terminal import run_facts_table
 from regionshift.report.values import Plan
 from regionshift.runs.deployment_plan import WaveStep
 from regionshift.runs.driver import RunUnderWay, SagaRun, Unanswered, Waits, drive, saga_state, turn_back
-from regionshift.runs.messages import News, RunListener, StepPhase, Work, relied_on
+from regionshift.runs.messages import News, RunListener, StepPhase, StepWork, relied_on
 from regionshift.runs.state import Ending, RunStep
 from regionshift.session import Session
 
@@ -117,7 +117,7 @@ class RunShown(RunListener[RunStep]):
         if step.changes:
             self._view.resource(progress.phase, step.region, step.urn, f"{step.op} {step.name}")
 
-    def on_work(self, work: Work) -> None:
+    def on_work(self, work: StepWork) -> None:
         """As of every listener."""
         self._view.doing(work.region, work.what, done=work.done, total=work.total, left=work.left)
 

@@ -38,7 +38,7 @@ class News:
 
 
 @dataclass(frozen=True)
-class Work:
+class StepWork:
     """What a step is doing at the moment.
 
     Args:
@@ -62,7 +62,7 @@ class RunListener(Generic[_StepT_contra]):
     def on_step(self, step: _StepT_contra, phase: StepPhase, said: Mapping[str, object]) -> None:
         """A step begins or has ended; ``said``: what the journal keeps of its end."""
 
-    def on_work(self, work: Work) -> None:
+    def on_work(self, work: StepWork) -> None:
         """What the step that began last is doing."""
 
     def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:

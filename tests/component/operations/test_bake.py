@@ -19,7 +19,7 @@ from regionshift.operations.environment import Outputs
 from regionshift.operations.waves.bake import Breach, RegionDown, Watch
 from regionshift.operations.waves.facts import Facts, Terms, facts_from_json
 from regionshift.runs.deployment_plan import DeploymentPlan, Wave
-from regionshift.runs.messages import Work, relied_on
+from regionshift.runs.messages import StepWork, relied_on
 from regionshift.settings.config import MigrationConfig
 
 PRIMARY, SECONDARY = "us-east-1", "eu-west-1"
@@ -62,7 +62,7 @@ class Region:
     counted: list[dict[str, Any]] = field(default_factory=list)
     data_from: float = 0.0
     asked_for_data: list[dict[str, Any]] = field(default_factory=list)
-    looks: list[Work] = field(default_factory=list)
+    looks: list[StepWork] = field(default_factory=list)
 
     def get(self, _service: str, region: str) -> Any:
         if region == self.down:
@@ -146,7 +146,7 @@ def test_each_look_says_what_is_left_and_what_is_still_to_come() -> None:
     assert first.left == 60.0
     assert first.what.startswith("no alarm turned red, 1 red since before, ")
     assert first.what.endswith(f", replication to {SECONDARY} to come")
-    assert last == Work("no alarm turned red, 1 red since before", left=0.0)
+    assert last == StepWork("no alarm turned red, 1 red since before", left=0.0)
 
 
 def test_what_is_missing_is_probed_and_counted_apart() -> None:

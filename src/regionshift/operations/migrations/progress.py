@@ -14,7 +14,7 @@ from regionshift.carriers.batch import count, read_progress
 from regionshift.carriers.lines import from_bytes
 from regionshift.carriers.records import MigrationRecords
 from regionshift.report.terminal import size
-from regionshift.runs.messages import Work
+from regionshift.runs.messages import StepWork
 
 _AT_ONCE = 8
 _AHEAD = 32  # batches that may be done out of order
@@ -46,10 +46,10 @@ class MigrationProgress:
         """At this rate; None while nothing is done."""
         return (self.of_items - self.items) / self.rate if self.rate else None
 
-    def in_words(self, region: str) -> Work:
+    def in_words(self, region: str) -> StepWork:
         """The same as listeners are told of it."""
         said = f"{size(self.bytes)} of {size(self.of_bytes)}, {self.rate:,.0f}/s"
-        return Work(said, region, self.items, self.of_items, self.seconds_left)
+        return StepWork(said, region, self.items, self.of_items, self.seconds_left)
 
 
 @dataclass

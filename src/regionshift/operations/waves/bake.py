@@ -26,7 +26,7 @@ from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.function import invoke
 from regionshift.operations.checks.replication import remove_versions, versions_of
 from regionshift.operations.waves.facts import Terms
-from regionshift.runs.messages import Work
+from regionshift.runs.messages import StepWork
 from regionshift.settings.config import MigrationConfig
 
 _PAUSE = 5.0
@@ -190,7 +190,7 @@ class Watch:
     clients: Clients
     clock: Callable[[], float]
     sleep: Callable[[float], None]
-    tell: Callable[[Work], None] = lambda _: None
+    tell: Callable[[StepWork], None] = lambda _: None
 
     def red(
         self, config: MigrationConfig, regions: Collection[str], watched: Collection[Watched] = ()
@@ -280,7 +280,7 @@ class Watch:
             self._measure(delay, terms.longest_delay)
             left = terms.bake - (self.clock() - began)
             lacking = sum(each.missing for each in samples.values())
-            self.tell(Work(_nothing_wrong(len(red), lacking, delay.missing), left=max(left, 0.0)))
+            self.tell(StepWork(_nothing_wrong(len(red), lacking, delay.missing), left=max(left, 0.0)))
             if left <= 0 and not delay.missing and not any(each.missing for each in samples.values()):
                 return looks
             share = max(left, 0.0) / max(pace, 1)
