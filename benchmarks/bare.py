@@ -1,19 +1,18 @@
-"""A bare engine run, in a process of its own: what `side.py` starts beside `regionshift up`.
+"""A bare engine run in a process of its own. `side.py` compares it with `regionshift up`.
 
-The Automation API over the same program, local provider and embedded AWS, with the function's zip already built
-and the availability zones already known. No guard, preflight, lock, preview, plan, journal or release; no
-question after the run for outputs and history either. The engine is tuned as ours is: the same checkpoint
-setting, the SDK's stack traces and debug lines off, garbage looked for as seldom. So the ratio shows what `up`
-adds, not what it saves.
+It runs the Automation API with the same program, local provider and embedded AWS. The function's zip is already built
+and the availability zones are known. There is no guard, preflight, lock, preview, plan, journal or release, and no
+query for outputs and history. The engine has our settings: checkpoints, no stack traces and debug lines of the SDK,
+less garbage collection. So the ratio shows what `up` adds, not what it saves.
 
     bare.py ZONES.json ARTIFACT.zip [--wave REGION ...] [--old SETTINGS] [--release REGION ...] [--preview]
             [--checkpoints] [--one-provider] [--usage FILE]
 
-``--preview`` previews first, as `pulumi up` does when a person types it. ``--wave`` limits the run to these regions;
-those named by ``--release`` get ``regionshift.yaml``, the others ``--old``. ``--one-provider`` makes every region's
-resources under the primary's provider. ``--as-shipped`` uses Pulumi's SDK and the engine as they come: without
-`quiet_sdk`, with the two CLI calls that the SDK makes after a run, garbage looked for as often as ever. ``--usage``
-writes peak memory (MB) and processor time (s) of the engine and of the process that holds program and local provider.
+``--preview`` previews first, as an interactive `pulumi up` does. ``--wave`` limits the run to these regions. The
+regions in ``--release`` get ``regionshift.yaml``, the others ``--old``. ``--one-provider`` creates the resources of all
+regions with the primary's provider. ``--as-shipped`` uses Pulumi's SDK and engine unchanged: without `quiet_sdk`, with
+the two CLI calls of the SDK after a run, and with Python's garbage collection. ``--usage`` writes peak memory (MB) and
+processor time (s) of the engine, and of the process with the program and the local provider.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ VERSION = VersionInfo(3, 200, 0)
 
 
 class _Plain(Stack):
-    """Does not ask the CLI for outputs and history after the run."""
+    """A stack that does not ask the CLI for outputs and history after the run."""
 
     def outputs(self) -> dict[str, Any]:
         return {}
@@ -62,7 +61,7 @@ class _Plain(Stack):
 
 
 def variables(home: Path, cloud: emulator.LocalCloud, port: int, given: argparse.Namespace) -> dict[str, str]:
-    """What the engine's process sees."""
+    """Return the variables of the engine's process."""
     key = home / "passphrase"
     key.write_text("bench", encoding="utf-8")
     found = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AWS_"))}
@@ -76,14 +75,14 @@ def variables(home: Path, cloud: emulator.LocalCloud, port: int, given: argparse
         "AWS_CA_BUNDLE": str(cloud.ca_bundle),
     }
     if not given.as_shipped:
-        found["GOGC"] = "400"  # as engine_setup.py has it
+        found["GOGC"] = "400"  # as in engine_setup.py
     if not given.checkpoints:
         found |= {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
     return found
 
 
 def releases(given: argparse.Namespace) -> dict[str, Release]:
-    """Each region's release."""
+    """Return each region's release."""
     zones = {region: tuple(names) for region, names in json.loads(given.zones.read_text()).items()}
     artifact = Artifact(given.artifact, hashlib.sha256(given.artifact.read_bytes()).hexdigest())
 
@@ -96,7 +95,7 @@ def releases(given: argparse.Namespace) -> dict[str, Release]:
 
 
 def main() -> None:
-    """One engine run."""
+    """Run the engine once."""
     parser = argparse.ArgumentParser()
     parser.add_argument("zones", type=Path)
     parser.add_argument("artifact", type=Path)
@@ -115,7 +114,7 @@ def main() -> None:
     (home / "state").mkdir(parents=True, exist_ok=True)
     cloud = emulator.status(Path.cwd() / ".regionshift" / "cloud")
     if cloud is None:
-        raise SystemExit("no embedded AWS runs here")
+        raise SystemExit("the embedded AWS does not run")
     target = releases(given)
     if given.one_provider:
         share_provider(next(iter(target)))
@@ -161,9 +160,9 @@ def main() -> None:
 
 @contextmanager
 def watched() -> Iterator[list[int]]:
-    """The memory (MB) of the engine's process, looked at ten times a second while the block runs.
+    """Measure the memory (MB) of the engine's process ten times a second during the block.
 
-    The operating system's own peak of children counts what a child shares with us before it becomes the engine.
+    The operating system's peak of child processes also counts memory that a child shares with us before its exec.
     """
     found: list[int] = []
     done = threading.Event()
@@ -187,9 +186,9 @@ def watched() -> Iterator[list[int]]:
 
 
 def share_provider(region: str) -> None:
-    """From here on every region's resources are made under one provider, that of ``region``.
+    """Create the resources of all regions with the provider of ``region``, and so in that region.
 
-    Only the cost to the engine is of interest: the resources all land in that region.
+    This measures only the cost for the engine.
     """
     own = AWSProviderManager.get_provider
     AWSProviderManager.get_provider = lambda self, _region: own(self, region)  # type: ignore[method-assign]

@@ -1,13 +1,12 @@
-"""`regionshift up` against bare engine runs over the same program, side by side on this machine.
+"""Compare `regionshift up` with bare engine runs of the same program on this machine (see `bare.py`).
 
-What bare leaves out is in `bare.py`. A first up is set against two of them: ``apply``, the engine's run alone, as
-the Automation API does it; and ``preview, apply``, what `pulumi up` does when a person types it and what ours does,
-because what is in the way, what a policy would open and what would be lost are read from the preview. The target
-holds for the second; the first is printed too. An up that changes nothing is one preview of ours and is set
-against one engine run alone.
+A first up is compared with two bare runs. ``apply`` is only the engine's run, as with the Automation API. ``preview,
+apply`` is an interactive `pulumi up`, and also our `up`, which finds conflicts, new permissions and losses in the
+preview. The target is for the second; the first is printed too. An up that changes nothing is one preview in our `up`,
+and is compared with one engine run.
 
-Runs alternate, each round begins from nothing. The function's zip is built beforehand on all sides, and our checks
-of what was built (`validate`) are left out. Exits with 1 when a median ratio is over the target.
+Runs alternate, and each round starts without resources. The function's zip is built before, and `validate` is left out.
+Exits with 1 when a median ratio is over the target.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ REGIONS = 3
 
 
 def main() -> int:
-    """Measure, print, judge."""
+    """Measure, print, and return the exit code."""
     apply: list[Cost] = []
     preview_apply: list[Cost] = []
     first: list[Cost] = []

@@ -1,12 +1,11 @@
-"""Time and memory of bare engine runs by number of regions, with the engine's checkpoints on, as on AWS.
+"""Measure time and memory of bare engine runs by number of regions, with the engine's checkpoints, as on AWS.
 
     regions.py [5 10 20 30] [--one-provider]
 
-For each number: a first up, a run that changes nothing, and a change of one function setting in three waves.
-Prints wall seconds, processor seconds (which other work on the machine disturbs less), peak memory of the engine
-and of the process that holds the program and the local provider, and the size of the state. On AWS the
-provider is one plugin process a region instead. ``--one-provider`` measures the first up and the run that
-changes nothing with one provider for all regions, too, checkpoints on.
+For each number there are a first up, a run that changes nothing, and a change of one function setting in three waves.
+The table has wall seconds, processor seconds (more reliable on a busy machine) and the size of the state. It also has
+the peak memory of the engine, and of the process with the program and the local provider. On AWS each region has a
+plugin process instead. ``--one-provider`` also measures the first two with one provider for all regions.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ HEAD = "| regions | resources | run | wall s | program CPU s | engine CPU s | pr
 
 
 def resources(one: Side) -> tuple[int, int]:
-    """How many resources the state holds, and its size in KB."""
+    """Return the number of resources in the state, and its size in KB."""
     state = next((one.folder / "bare" / "state").glob(".pulumi/stacks/**/bench.json"))
     found = json.loads(state.read_text(encoding="utf-8"))["checkpoint"]["latest"]["resources"]
     return len(found), state.stat().st_size // 1024
 
 
 def row(one: Side, count: int, name: str, *options: str) -> None:
-    """Do one run, or one for each of the three waves, and print its line."""
+    """Make one run, or one for each of the three waves, and print its row."""
     begun: list[str] = []
     waves: list[list[str]] = three_waves(count) if name == "three waves" else [[]]
     usage = one.folder / "usage.json"
@@ -46,7 +45,7 @@ def row(one: Side, count: int, name: str, *options: str) -> None:
 
 
 def measure(count: int) -> None:
-    """One provider a region, as the product does it."""
+    """Measure with one provider for each region, as in the product."""
     with side(settings(count)) as one:
         row(one, count, "first up")
         row(one, count, "no change")

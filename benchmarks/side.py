@@ -1,4 +1,4 @@
-"""Two environments side by side on this machine: ours, and one that only bare engine runs touch."""
+"""Two environments on this machine: one for our commands, and one for bare engine runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TARGET = 1.3
 ROUNDS = int(os.environ.get("REGIONSHIFT_BENCH_ROUNDS", "3"))
 COMMAND = str(Path(sys.executable).parent / "regionshift")
 BARE = str(Path(__file__).with_name("bare.py"))
-# In an order in which a primary and four secondaries lie apart; all have an embedded AWS.
+# In an order in which a primary and four secondaries are far apart.
 REGIONS = [
     "us-east-1",
     "eu-west-1",
@@ -56,7 +56,7 @@ REGIONS = [
 
 
 def settings(count: int, *, memory: int = 512, waves: bool = False) -> str:
-    """A settings file for the first ``count`` regions; three waves of them with ``waves``."""
+    """Return a settings file for the first ``count`` regions; with ``waves``, in three waves."""
     regions = REGIONS[:count]
     text = f"""\
 project: bench
@@ -74,13 +74,13 @@ function: {{memory: {memory}}}
 
 
 def three_waves(count: int) -> list[list[str]]:
-    """The regions of each wave that `settings` asks for."""
+    """Return the regions of each wave in `settings`."""
     return [list(REGIONS[1:2]), list(REGIONS[2:count]), list(REGIONS[:1])]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds on the clock, and of processors: those of the command and the engine, not of the embedded AWS."""
+    """Wall seconds and processor seconds of the command and the engine, without the embedded AWS."""
 
     wall: float
     cpu: float
@@ -98,7 +98,7 @@ def _processors() -> float:
 
 
 def timed(command: Sequence[str], folder: Path, path: str = os.environ["PATH"]) -> Cost:
-    """What ``command`` takes in ``folder``; it must succeed."""
+    """Run ``command`` in ``folder`` and return its cost. It must succeed."""
     began, used = time.perf_counter(), _processors()
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
@@ -110,7 +110,7 @@ def timed(command: Sequence[str], folder: Path, path: str = os.environ["PATH"]) 
 
 
 class Side:
-    """A folder with settings and an embedded AWS that runs."""
+    """A folder with settings and a running embedded AWS."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -121,11 +121,11 @@ class Side:
         (self.folder / name).write_text(text, encoding="utf-8")
 
     def ours(self, *words: str) -> Cost:
-        """What it costs: a command of ours."""
+        """Run one of our commands and return its cost."""
         return timed([COMMAND, *words], self.folder, self._path)
 
     def count_engine_runs(self) -> None:
-        """From now on our engine's runs and previews leave a line each in ``engine-runs``."""
+        """Make each later run and preview of our engine write a line to ``engine-runs``."""
         found = shutil.which("pulumi", path=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}")
         script = self.folder / "bin" / "pulumi"
         script.parent.mkdir()
@@ -139,18 +139,18 @@ class Side:
         self._path = f"{script.parent}:{os.environ['PATH']}"
 
     def up(self) -> Cost:
-        """What it costs: our `up`, with everything it does but the checks of all regions at its end."""
+        """Run our `up` without `validate` and return its cost."""
         return self.ours("up", "--yes", "--no-validate")
 
     def bare(self, *options: str) -> Cost:
-        """What it costs: a bare engine run."""
+        """Make a bare engine run and return its cost."""
         parts = [str(self.folder / "zones.json"), str(self.folder / "function.zip")]
         return timed([sys.executable, BARE, *parts, *options], self.folder)
 
 
 @contextmanager
 def side(text: str) -> Iterator[Side]:
-    """A fresh folder; embedded AWS, artifact and zones are there before anything is timed."""
+    """Yield a new folder, with embedded AWS, artifact and zones, so that these are not measured."""
     folder = Path(tempfile.mkdtemp(prefix="regionshift-bench-"))
     try:
         one = Side(folder)
@@ -167,14 +167,14 @@ def side(text: str) -> Iterator[Side]:
 
 
 def timed_artifact(folder: Path) -> Path:
-    """The function's zip, built where our `up` looks for one that is built already."""
+    """Build the function's zip where our `up` finds it."""
     from regionshift import artifact
 
     return artifact.build(folder / ".regionshift" / "artifacts").path
 
 
 def judge(name: str, ours: Sequence[Cost], bare: Sequence[Cost], target: float = TARGET) -> bool:
-    """Print the medians of the clock and the median of the rounds' ratios; whether it is within ``target``."""
+    """Print the median times and the median ratio of the rounds. Return whether that is within ``target``."""
     pairs = list(zip(ours, bare, strict=True))
     wall = statistics.median(mine.wall / engine.wall for mine, engine in pairs)
     cpu = statistics.median(mine.cpu / engine.cpu for mine, engine in pairs)

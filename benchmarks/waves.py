@@ -1,10 +1,9 @@
-"""A change in three waves, a change of nothing and a way back, against bare engine runs of the same, side by side.
+"""Compare a change in three waves, an up that changes nothing, and a rollback with bare engine runs of the same.
 
-Five regions (some 375 resources); each round changes the function of every region. Bare is the same three engine
-runs, each limited to its wave and in a process of its own: once with Pulumi's SDK as it comes, and once with its SDK
-made as fast as ours; ours adds what a deployment is made of: preview,
-journal, a kept release, and the checks of each wave's regions. Bake is 0 on both sides. Counts our engine runs,
-too. Exits with 1 when a ratio is over its target.
+There are five regions (about 375 resources). Each round changes the function in all regions. Bare runs are the same
+three engine runs, each limited to its wave and in a process of its own. They run once with Pulumi's SDK unchanged, and
+once with our changes to it. Our command adds preview, journal, a stored release, and the checks of each wave's regions.
+The bake is 0. Also counts our engine runs. Exits with 1 when a ratio is over its target.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from side import ROUNDS, Cost, Side, judge, settings, side, three_waves
 
 COUNT = 5
 WAVES = three_waves(COUNT)
-# One preview for all, one run a wave; links do not change.
+# One preview for all waves, and one run for each wave; links do not change.
 SMALLEST = 1 + len(WAVES)
 
 
 def bare_waves(theirs: Side, *options: str) -> Cost:
-    """The three bare runs together."""
+    """Make the three bare runs and return their total cost."""
     begun: list[str] = []
     cost = Cost(0, 0)
     for wave in WAVES:
         begun += wave
-        # Checkpoints, as ours writes them when it changes what stands.
+        # With checkpoints, as our command writes them when it changes existing resources.
         cost += theirs.bare(
             "--checkpoints", "--old", "old.yaml", "--wave", *wave, "--release", *begun, *options
         )
@@ -33,7 +32,7 @@ def bare_waves(theirs: Side, *options: str) -> Cost:
 
 
 def engine_runs(mine: Side) -> int:
-    """How many runs the engine's wrapper has counted, previews among them."""
+    """Return the number of counted engine runs, with previews."""
     log = mine.folder / "engine-runs"
     count = len(log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0
     log.unlink(missing_ok=True)
@@ -41,7 +40,7 @@ def engine_runs(mine: Side) -> int:
 
 
 def main() -> int:
-    """Measure, print, judge."""
+    """Measure, print, and return the exit code."""
     change: tuple[list[Cost], list[Cost]] = ([], [])
     nothing: tuple[list[Cost], list[Cost]] = ([], [])
     shipped: list[Cost] = []

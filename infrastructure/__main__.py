@@ -1,6 +1,6 @@
-"""The program by hand: ``pulumi -C infrastructure preview``. See docs/infrastructure.md.
+"""The program for the plain Pulumi CLI: ``pulumi -C infrastructure preview``. See docs/infrastructure.md.
 
-The availability zones are configuration, because the program looks nothing up:
+The availability zones are configuration, because the program makes no lookups:
 ``pulumi config set --path 'zones.us-east-1[0]' us-east-1a``.
 """
 
@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Build all regions of the settings at one release, with their links."""
+    """Create all regions of the settings at one release, with their links."""
     stack = pulumi.Config()
     path = HERE / (stack.get("settings") or "../regionshift.yaml")
     config = load_config(path, os.environ, {})
@@ -33,7 +33,7 @@ def main() -> None:
         artifact=artifact.build(HERE / ".build"),
         zones={region: tuple(names) for region, names in zones.items()},
         secrets=read_secrets(config, Clients(), config.all_regions, os.environ, path.parent),
-        secrets_digest="",  # the digest names a kept release; by hand nothing is kept
+        secrets_digest="",  # only for the catalog of releases, which the plain CLI does not use
         tool_version=version("regionshift"),
         plugin_version=version("pulumi-aws"),
     )

@@ -1,8 +1,8 @@
-"""Whether a package of the lock files has a known fault: ``make audit``, and the last step of ``make test-all``.
+"""Check the packages of the lock files for known vulnerabilities: ``make audit``, the last step of ``make test-all``.
 
-pip-audit asks OSV (https://osv.dev) about every pinned version. A fault that is known ends it with 1, unless
-``requirements/audit-exceptions.toml`` has it with a reason and a day until which that holds. Whatever could not be
-looked at is named: an answer that never came is no good news. Exit code 2: pip-audit itself could not be run.
+pip-audit asks OSV (https://osv.dev) about each pinned version. The exit code is 1 for a known vulnerability, unless
+``requirements/audit-exceptions.toml`` has an exception with a reason and an end date. Packages that could not be
+checked are listed. Exit code 2: pip-audit itself could not be run.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 EXCEPTIONS = ROOT / "requirements/audit-exceptions.toml"
-CANNOT = "CANNOT LOOK for known faults of dependencies"
+CANNOT = "CANNOT CHECK dependencies for known vulnerabilities"
 NOT_HERE = (
-    "not looked at: Go modules. The product ships none; of the CLI that `make tools` builds on this machine,"
-    " `govulncheck -mode binary .cache/bin/pulumi` tells"
+    "not checked: Go modules. The product ships none. For the CLI that `make tools` builds on this machine, use"
+    " `govulncheck -mode binary .cache/bin/pulumi`"
 )
 _SHOWN = 5
-# What requests, and pip-audit's own services, raise where nobody answers, or not as OSV does.
+# Errors of requests and pip-audit when OSV does not answer, or another server does.
 _NO_ANSWER = re.compile(r"requests\.exceptions\.|ServiceError|ConnectionError")
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A known fault that is lived with: its id, the package, why, and the last day on which that holds."""
+    """An exception for a known vulnerability: id, package, reason, and the last valid day."""
 
     id: str
     package: str
@@ -41,23 +41,23 @@ class Accepted:
 
 
 def accepted(text: str) -> list[Accepted]:
-    """What the file of exceptions says.
+    """Read the file of exceptions.
 
     Raises:
-        TypeError: one has not all of id, package, reason and until.
-        ValueError: a reason is empty, or ``until`` is no date.
+        TypeError: one lacks id, package, reason or until.
+        ValueError: a reason is empty, or ``until`` is not a date.
     """
     found = [Accepted(**each) for each in tomllib.loads(text).get("accepted", [])]
     for each in found:
         if not each.reason.strip() or not isinstance(each.until, date):
-            raise ValueError(f"{each.id}: a reason, and a date without quotes in `until`")
+            raise ValueError(f"{each.id}: needs a reason, and a date without quotes in `until`")
     return found
 
 
 def verdict(
     packages: Iterable[Mapping[str, Any]], exceptions: Sequence[Accepted], today: date
 ) -> tuple[list[str], int]:
-    """What is said of pip-audit's ``dependencies``, line by line, and the exit code."""
+    """Return the lines for pip-audit's ``dependencies``, and the exit code."""
     looked, unseen, lines, code = 0, [], [], 0
     needed: set[Accepted] = set()
     for package in packages:
@@ -75,27 +75,25 @@ def verdict(
             if any(each.until >= today for each in known):
                 lines.append(f"accepted until {max(each.until for each in known)}: {said}")
             else:
-                lines.append(f"FAULT{' (its exception has ended)' if known else ''}: {said}")
+                lines.append(f"VULNERABILITY{' (its exception has ended)' if known else ''}: {said}")
                 code = 1
     lines += [
-        f"needless exception: {each.package} {each.id}"
-        for each in exceptions
-        if each not in needed and looked
+        f"unused exception: {each.package} {each.id}" for each in exceptions if each not in needed and looked
     ]
     if unseen:
         more = f" and {len(unseen) - _SHOWN} more" if len(unseen) > _SHOWN else ""
         lines.append(f"{CANNOT}: the service does not know {', '.join(unseen[:_SHOWN])}{more}")
     if looked:
-        lines.append(f"looked at {looked} packages for known faults")
+        lines.append(f"checked {looked} packages for known vulnerabilities")
     return lines, code
 
 
 class NoAnswerError(Exception):
-    """The service does not answer; the message says how."""
+    """OSV does not answer; the message says why."""
 
 
 def asked(lock: Path, options: Sequence[str]) -> list[dict[str, Any]]:
-    """What pip-audit says of the packages of one lock file.
+    """Return pip-audit's results for the packages of one lock file.
 
     Raises:
         NoAnswerError: OSV does not answer.
@@ -113,7 +111,7 @@ def asked(lock: Path, options: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def main(options: Sequence[str]) -> int:
-    """The exit code; ``options`` are pip-audit's own, as ``--osv-url`` for a copy of OSV."""
+    """Return the exit code. ``options``: pip-audit's own, such as ``--osv-url`` for a copy of OSV."""
     packages: dict[tuple[str, str], dict[str, Any]] = {}
     try:
         for lock in sorted((ROOT / "requirements").glob("*.txt")):

@@ -1,4 +1,4 @@
-"""A function that breaks: the real artifact with a handler around the real one, for the demo and the tests.
+"""Builds a broken function: the real artifact with another handler around the real one, for the demo and the tests.
 
 ``python tools/broken_artifact.py FOLDER at-once|later`` writes FOLDER/broken.zip and prints its path.
 """
@@ -34,7 +34,7 @@ def handler(event, context):
 
 
 def broken_artifact(folder: Path, handler: str) -> Path:
-    """The artifact's zip with ``handler`` in front of the real one."""
+    """Write the artifact's zip with ``handler`` around the real one; return its path."""
     built = artifact.build(folder)
     path = folder / "broken.zip"
     with zipfile.ZipFile(built.path) as real, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as broken:
@@ -46,7 +46,7 @@ def broken_artifact(folder: Path, handler: str) -> Path:
 
 
 def main() -> None:
-    """Write the artifact that was asked for."""
+    """Write the requested artifact."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     print(broken_artifact(folder, {"at-once": BREAKS_AT_ONCE, "later": BREAKS_LATER}[sys.argv[2]]))

@@ -1,7 +1,7 @@
-"""What the migration demo needs besides regionshift: an older environment, a hand that breaks it, and eyes.
+"""Creates, changes and shows the data of the demos: ``python tools/demo_data.py FOLDER STEP...``.
 
-``python tools/demo_data.py FOLDER STEP...``: FOLDER has the demo's settings and embedded AWS, a step is
-``seed``, ``break``, ``mend`` or ``look``; what follows ``look`` can be a file, which is written then.
+FOLDER has the demo's settings and embedded AWS. The steps are ``seed``, ``break``, ``mend``, ``look`` (a file name can
+follow, for the output) and ``code`` (the digest of the function's code in each region).
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ ROOT = Path(__file__).resolve().parents[1]
 KINDS = {".md": "text/markdown", ".py": "text/x-python", ".yaml": "text/yaml", ".json": "application/json"}
 MOST_FILES = 180
 BROKEN = "files/README.md"
+REGIONS = ("us-east-1", "eu-west-1", "ap-southeast-2")
 
 
 def bucket(region: str) -> str:
-    """The older environment's bucket."""
+    """Return the name of the older environment's bucket."""
     return f"orders-archive-{region}"
 
 
 def files() -> Iterator[Path]:
-    """Real files of this repository, of many sizes."""
+    """Yield files of this repository, of many sizes."""
     yield ROOT / "README.md"
     for folder in ("docs", "examples", "schema", "src", "tests"):
         yield from sorted(
@@ -38,7 +39,7 @@ def files() -> Iterator[Path]:
 
 
 def seed(clients: Clients) -> None:
-    """An older environment in the primary region, and a little of it, older still, in the target."""
+    """Create an older environment in the source region, and an older object in the target."""
     for region in (SOURCE, TARGET):
         s3 = clients.get("s3", region)
         place: Any = {} if region == SOURCE else {"CreateBucketConfiguration": {"LocationConstraint": region}}
@@ -63,7 +64,7 @@ def seed(clients: Clients) -> None:
 
 
 def put(clients: Clients, region: str, path: Path) -> None:
-    """One file with its kind, a tag and where it came from."""
+    """Upload a file with its content type, a tag and its folder as metadata."""
     clients.get("s3", region).put_object(
         Bucket=bucket(region),
         Key=f"files/{path.relative_to(ROOT).as_posix()}",
@@ -75,7 +76,7 @@ def put(clients: Clients, region: str, path: Path) -> None:
 
 
 def look(clients: Clients) -> str:
-    """How much is in the target, and one digest over every byte that readers see there."""
+    """Return how much is in the target, and one digest over all of its contents."""
     s3, digest = clients.get("s3", TARGET), hashlib.sha256()
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket(TARGET))
     keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
@@ -101,12 +102,20 @@ def look(clients: Clients) -> str:
 
 
 def break_it(clients: Clients) -> None:
-    """Somebody writes over an object that was carried."""
+    """Overwrite a carried object, as somebody else would."""
     clients.get("s3", TARGET).put_object(Bucket=bucket(TARGET), Key=BROKEN, Body=b"Somebody was here.\n")
 
 
+def show_code(clients: Clients) -> None:
+    """Print the digest of the function's code in each region."""
+    for region in REGIONS:
+        functions = clients.get("lambda", region).list_functions()["Functions"]
+        code = next(each["CodeSha256"] for each in functions if "-migration-" in each["FunctionName"])
+        print(f"{region:16}{code}")
+
+
 def mend(clients: Clients) -> None:
-    """Somebody takes that back."""
+    """Undo ``break_it``."""
     s3 = clients.get("s3", TARGET)
     newest = s3.list_object_versions(Bucket=bucket(TARGET), Prefix=BROKEN)["Versions"][0]
     s3.delete_object(Bucket=bucket(TARGET), Key=BROKEN, VersionId=newest["VersionId"])
@@ -119,7 +128,7 @@ def main(folder: str, steps: Sequence[str]) -> None:
         sys.exit("The demo's embedded AWS does not run: make demo")
     key = AccessKey(cloud.access_key, cloud.secret_key)
     clients = Clients(key=key, endpoint=cloud.endpoint, ca_bundle=cloud.ca_bundle)
-    doing = {"seed": seed, "break": break_it, "mend": mend}
+    doing = {"seed": seed, "break": break_it, "mend": mend, "code": show_code}
     for place, step in enumerate(steps):
         if step == "look":
             seen = look(clients)

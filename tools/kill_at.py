@@ -1,4 +1,4 @@
-"""kill -9 a whole process group as soon as the journal says that a step begins.
+"""Kill a process group with SIGKILL as soon as the journal has the beginning of a step.
 
 ``python tools/kill_at.py FOLDER STEP GROUP``: FOLDER has the settings, GROUP is the id of the process group.
 """
@@ -15,7 +15,7 @@ PATIENCE_S = 120.0
 
 
 def begun(folder: Path, step: str, since: float) -> bool:
-    """Whether a run that is newer than ``since`` has begun ``step``."""
+    """Whether a run since ``since`` has begun ``step``."""
     events = (folder / ".regionshift/state/journal").glob("*/runs/*/*.json")
     return any(each.stat().st_mtime > since and f'"step":"{step}"' in each.read_text() for each in events)
 

@@ -1,7 +1,7 @@
-"""A picture of what a command shows at a terminal: `python tools/picture.py OUT.svg COLUMNSxLINES COMMAND...`.
+"""Makes a picture of a command's terminal: `python tools/picture.py OUT.svg COLUMNSxLINES COMMAND...`.
 
-tmux runs the command, so the picture is of the screen as a person sees it, also while the command is at work: it is
-taken when the command ends, or when the text in the variable PICTURE_AT is on the screen.
+tmux runs the command, so the picture shows the screen as a user sees it. It is taken when the command ends, or when the
+text in the variable PICTURE_AT is on the screen.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PATIENCE_S = 900.0
 
 
 def screen_of(command: list[str], columns: int, lines: int, at: str) -> str:
-    """The screen with its colours, as tmux has it."""
+    """Return tmux's screen with its colours."""
     name = f"picture-{os.getpid()}"
     tmux = ["tmux", "-L", name]
     shown = f"{shlex.join(command)}; tmux -L {name} wait-for -S ended; sleep {PATIENCE_S}"
@@ -54,7 +54,7 @@ def main() -> None:
     console = Console(record=True, width=columns, file=io.StringIO())
     console.print(Text.from_ansi(f"$ {shlex.join(command)}\n{screen.rstrip()}"))
     drawn = console.export_svg(title=command[0])
-    # Rich's picture fetches its font; ours has the reader's.
+    # Rich's picture would fetch a font; without it, the viewer's font is used.
     Path(out).write_text(re.sub(r"@font-face \{.*?\}\n", "", drawn, flags=re.DOTALL), encoding="utf-8")
 
 

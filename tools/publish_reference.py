@@ -1,6 +1,6 @@
-"""Writes every page of the reference that is made from the code: `make reference`.
+"""Writes the pages of the reference that are generated from the code: `make reference`.
 
-Whole pages in docs/reference/ are made here; the schema and the tables inside other pages by `publish_settings.py`.
+This script writes whole pages in docs/reference/. `publish_settings.py` writes the schema, and tables in other pages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from regionshift.settings.config import MigrationConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = "<!-- made by tools/publish_reference.py -->\n"
-# An environment with every kind of data, so that every statement is there.
+# An environment with all kinds of data, so that it has all statements.
 SAMPLE = {
     "project": "shop",
     "environment": "dev",
@@ -44,7 +44,7 @@ SAMPLE = {
         "secrets": [{"name": "shop/legacy/"}],
     },
 }
-# What each output is, by its name without the region.
+# The meaning of each output, by its name without the region.
 OUTPUTS: Mapping[str, str] = MappingProxyType(
     {
         "lambda_function_name": "the function",
@@ -60,8 +60,8 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
         "lambda_log_group_name": "the function's log",
         "validation_log_group_name": "the log of validations",
         "deployment_log_group_name": "the log of migrations and rollbacks",
-        "deployment_topic_arn": "the topic that hears of every run",
-        "alarm_topic_arn": "the topic that hears of alarms",
+        "deployment_topic_arn": "the topic with messages about every run",
+        "alarm_topic_arn": "the topic with messages about alarms",
         "worker_function_name": "the function that copies data",
         "state_machine_arn": "the state machine that runs migrations",
         "vpc_id": "the VPC",
@@ -82,7 +82,7 @@ Once a command has begun to change something, wrong input and a refusal end it w
 
 
 def commands() -> str:
-    """Markdown: every command with its options and examples, as click has them."""
+    """Return Markdown: all commands with their options and examples."""
     root: Any = typer.main.get_command(app)
     parts = [
         f"{MADE}# Commands\n",
@@ -95,7 +95,7 @@ def commands() -> str:
 
 
 def leaves(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command with its words, in the order of the help."""
+    """Yield all commands with their words, in the order of the help."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from leaves(command, *path, name)
@@ -120,7 +120,7 @@ def _cell(text: str) -> str:
 
 
 def checks() -> str:
-    """Markdown: what `validate` asks of every region."""
+    """Return Markdown: the checks of `validate`."""
     rows = [
         f"| {check.name} | {_cell((inspect.getdoc(check) or '').splitlines()[0])} | {_cell(check.remedy)} |"
         for check in all_checks()
@@ -136,10 +136,10 @@ def checks() -> str:
 
 
 def outputs() -> str:
-    """Markdown: what `outputs` prints."""
+    """Return Markdown: the outputs of `outputs`."""
     rows = [f"| `{name}_REGION` | {OUTPUTS[name]} |" for name in output_names()]
     return (
-        f"{MADE}# Outputs\n\n`regionshift outputs` prints names and ARNs of what is up, and `--json` prints them for"
+        f"{MADE}# Outputs\n\n`regionshift outputs` prints names and ARNs of the resources, and `--json` prints them for"
         " scripts. `REGION` is a region with underscores, such as `eu_west_1`. The primary's are there a second time,"
         " with `primary` in its place.\n\n| output | what it names |\n|---|---|\n"
         "| `project`, `environment`, `environment_suffix` | the environment |\n"
@@ -148,7 +148,7 @@ def outputs() -> str:
 
 
 def output_names() -> list[str]:
-    """The names of a region's outputs, with either store of the configuration."""
+    """Return the names of a region's outputs, for both stores of the configuration."""
     found: dict[str, None] = {}
     for parameter, secret in ((MagicMock(), None), (None, MagicMock())):
         region = MagicMock()
@@ -158,7 +158,7 @@ def output_names() -> list[str]:
 
 
 def iam() -> str:
-    """Markdown: each statement of every role, with its reason."""
+    """Return Markdown: each statement of all roles, with its reason."""
     config = MigrationConfig.model_validate(SAMPLE)
     parts = [
         f"{MADE}# IAM\n",

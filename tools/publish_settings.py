@@ -1,6 +1,8 @@
-"""Writes what is made from the code, so that nothing is forgotten: of the settings' models the JSON Schema and the
-tables in docs/settings.md, of the rules for policies the table in docs/findings.md, of the catalogue of errors
-docs/errors.md, and of the alarms' runbooks docs/runbooks.md."""
+"""Writes the parts of the docs that are generated from the code.
+
+From the settings' models: the JSON Schema and the tables in docs/settings.md. From the rules for policies: the table in
+docs/findings.md. From the catalogue of errors: docs/errors.md. From the runbooks of alarms: docs/runbooks.md.
+"""
 
 from __future__ import annotations
 
@@ -29,22 +31,22 @@ END_RUNBOOKS = "<!-- end of runbooks -->"
 
 
 def with_reference(document: str) -> str:
-    """``document`` with the settings' fields between its two marks made new."""
+    """Return ``document`` with new fields of the settings between its marks."""
     return _between(document, BEGIN, reference(), END)
 
 
 def with_rules(document: str) -> str:
-    """``document`` with the table of rules between its two marks made new."""
+    """Return ``document`` with a new table of rules between its marks."""
     return _between(document, BEGIN_RULES, rules(), END_RULES)
 
 
 def with_errors(document: str) -> str:
-    """``document`` with the entries of the catalogue between its two marks made new."""
+    """Return ``document`` with the new entries of the catalogue between its marks."""
     return _between(document, BEGIN_ERRORS, errors(), END_ERRORS)
 
 
 def with_runbooks(document: str) -> str:
-    """``document`` with the runbooks between its two marks made new."""
+    """Return ``document`` with the new runbooks between its marks."""
     return _between(document, BEGIN_RUNBOOKS, runbooks(), END_RUNBOOKS)
 
 
@@ -55,7 +57,7 @@ def _between(document: str, begin: str, made: str, end: str) -> str:
 
 
 def rules() -> str:
-    """Markdown: one row a rule."""
+    """Return Markdown: a row for each rule."""
     rows = (
         (rule.id, rule.severity, f"{rule.title}. {rule.meaning}", rule.remedy, rule.page)
         for rule in RULES.values()
@@ -66,7 +68,7 @@ def rules() -> str:
 
 
 def errors() -> str:
-    """Markdown: a heading an area, and under it one an error."""
+    """Return Markdown: a heading for each area, with a heading for each error."""
     return "\n".join(
         f"## {area}\n\n" + "\n".join(_entry(name, entry) for name, entry in entries.items())
         for area, entries in AREAS.items()
@@ -82,7 +84,7 @@ def _entry(name: str, entry: CatalogueEntry) -> str:
 
 
 def runbooks() -> str:
-    """Markdown: a heading a kind of alarm, which is the anchor that the alarm's description names."""
+    """Return Markdown: a heading for each kind of alarm, to which the alarm's description links."""
     return "\n".join(
         f"## {kind}\n\n{runbook.meaning}\n\n{_items('What to look at', runbook.look_at)}"
         f"{_items('What to do', runbook.steps)}".removesuffix("\n")
@@ -95,7 +97,7 @@ def _items(title: str, lines: Sequence[str]) -> str:
 
 
 def reference() -> str:
-    """Markdown: one table a section, one row a field."""
+    """Return Markdown: a table for each section, with a row for each field."""
     shape = Shape()
     return "\n".join(_section((), "The file", shape))
 
@@ -117,7 +119,7 @@ def _section(path: FieldPath, title: str, shape: Shape) -> Iterator[str]:
 
 
 def _section_inside(path: FieldPath, shape: Shape) -> FieldPath | None:
-    """The section that the field at ``path`` holds: itself, each of a list, or each of a map."""
+    """Return the path of the section in the field at ``path``, or in its list or map; None when there is none."""
     for inside in (path, (*path, 0), (*path, "NAME")):
         if shape.fields(inside):
             return inside
@@ -133,7 +135,7 @@ def _title(field: FieldPath, section: FieldPath) -> str:
 
 def _row(name: str, path: FieldPath, field: Schema, shape: Shape) -> str:
     allowed = _short(shape.describe((*path, name))).replace("|", "\\|")
-    # A row is one line: a field's docstring may have several.
+    # A row is one line, but a field's docstring can have several.
     meaning = " ".join(str(field.get("description", "")).split()).replace("|", "\\|")
     required = name in (shape.at(path) or {}).get("required", ())
     default = "required" if required else _default(field)

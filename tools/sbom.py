@@ -1,9 +1,8 @@
-"""What the product is made of, as a CycloneDX document: ``make sbom`` writes ``.cache/sbom.json``.
+"""Writes the bill of materials as a CycloneDX document: ``make sbom`` writes ``.cache/sbom.json``.
 
-The Python packages of the lock (what only tests need is of scope ``excluded``), what the function's zip holds, the
-engine with the Go modules that ``tools/pulumi`` builds it of, and the engine's plugin for AWS. The document is held
-against CycloneDX's own schema before it is written, and the same files give the same document. Exit code 1 when the
-schema does not take it.
+It has the Python packages of the lock, with scope ``excluded`` for tests. It also has the contents of the function's
+zip, the engine with its Go modules, and the engine's plugin for AWS. The document is validated by
+CycloneDX's schema before it is written, and the same files give the same document. Exit code 1: it is not valid.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _BUILD = (
 
 @dataclass(frozen=True)
 class Package:
-    """A package of a lock file: digests of the files that pip takes for it, and whom it is there for."""
+    """A package of a lock file: the digests that pip accepts, and the packages that need it."""
 
     name: str
     version: str
@@ -52,7 +51,7 @@ class Package:
 
 
 def locked(text: str) -> Iterator[Package]:
-    """The packages of a lock file that pip-compile wrote."""
+    """Yield the packages of a lock file from pip-compile."""
     starts = [*_PINNED.finditer(text)]
     ends = [*(each.start() for each in starts[1:]), len(text)]
     for found, end in zip(starts, ends, strict=True):
@@ -61,7 +60,7 @@ def locked(text: str) -> Iterator[Package]:
 
 
 def needed(packages: Iterable[Package], roots: Iterable[str]) -> set[str]:
-    """The names of ``roots`` and of all that is there for them."""
+    """Return the names of ``roots`` and of all packages that they need."""
     found, more = set[str](), set(roots)
     known = list(packages)
     while more - found:
@@ -71,7 +70,7 @@ def needed(packages: Iterable[Package], roots: Iterable[str]) -> set[str]:
 
 
 def modules(text: str) -> dict[str, str]:
-    """The modules of a ``go.mod``, path and version."""
+    """Return the modules of a ``go.mod``: versions by path."""
     return dict(_MODULE.findall(text))
 
 
@@ -91,7 +90,7 @@ def _component(purl: PackageURL, name: str, **more: object) -> Component:
 
 
 def python_packages() -> Iterator[Component]:
-    """The lock's."""
+    """Yield the packages of the lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     packages = list(locked((ROOT / "requirements/lock.txt").read_text()))
     direct = [*project["dependencies"], *project["optional-dependencies"]["local"]]
@@ -104,7 +103,7 @@ def python_packages() -> Iterator[Component]:
 
 
 def function_zip(version: str, digest: str) -> Component:
-    """What runs in Lambda, with what it holds: our own code, and parts of packages."""
+    """Return the function's zip with its contents: our code, and parts of packages."""
     parts = []
     lock = (ROOT / "src/regionshift/artifact/function.lock").read_text()
     for name, found, of_files in _FUNCTION.findall(lock):
@@ -122,7 +121,7 @@ def function_zip(version: str, digest: str) -> Component:
 
 
 def engine() -> Component:
-    """Pulumi's CLI as ``tools/pulumi`` builds it; who has one on the PATH uses that."""
+    """Return Pulumi's CLI as built by ``tools/pulumi``. A CLI on the PATH is used instead."""
     folder = ROOT / "tools/pulumi"
     sums = {tuple(line.split()[:2]): line.split()[2] for line in (folder / "go.sum").read_text().splitlines()}
     built = modules((folder / "go.mod").read_text())
@@ -137,13 +136,13 @@ def engine() -> Component:
 
 
 def plugin(packages: Mapping[str, str]) -> Component:
-    """The engine's plugin for AWS, which Pulumi fetches where ``target: aws`` first runs."""
+    """Return the engine's plugin for AWS, which Pulumi fetches on the first use of ``target: aws``."""
     purl = PackageURL("github", namespace="pulumi", name="pulumi-aws", version=f"v{packages['pulumi-aws']}")
     return _component(purl, "pulumi-resource-aws", type=ComponentType.APPLICATION)
 
 
 def document(version: str, digest: str) -> str:
-    """The whole document, as JSON."""
+    """Return the whole document as JSON."""
     python = list(python_packages())
     found = {each.name: str(each.version) for each in python}
     parts = [*python, function_zip(version, digest), engine(), plugin(found)]
@@ -159,21 +158,19 @@ def document(version: str, digest: str) -> str:
     )
     bom.register_dependency(whole, [part for part in parts if part.scope != ComponentScope.EXCLUDED])
     content = json.loads(JsonV1Dot6(bom).output_as_string())
-    del content["metadata"]["timestamp"]  # of no moment: the same files give the same document
+    del content["metadata"]["timestamp"]  # so that the same files give the same document
     return json.dumps(content, indent=1)
 
 
 def main() -> int:
-    """The exit code."""
+    """Write the document; return the exit code."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     command = [ROOT / ".venv/bin/python", "-c", _BUILD]
     digest = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
     text = document(version, digest)
     problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if problem:
-        print(
-            f"The schema of CycloneDX 1.6 does not take the document: {str(problem)[:300]}", file=sys.stderr
-        )
+        print(f"The document is not valid CycloneDX 1.6: {str(problem)[:300]}", file=sys.stderr)
         return 1
     TO.parent.mkdir(exist_ok=True)
     TO.write_text(text)

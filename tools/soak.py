@@ -1,10 +1,10 @@
-"""Do the tests notice when the code is wrong?  Mutants of the code, sampled: ``make soak``.
+"""Mutation tests: ``make soak`` samples mutants of the code and runs the tests on each of them.
 
-``SEED=1 SAMPLE=20 ONLY="journal settings" make soak``: the same seed gives the same mutants; ``SAMPLE`` is for each
-package.  Cosmic Ray makes them (a comparison turned, a number moved, a decorator gone, …); three kinds are ours: a
-call, a named argument, or an entry of a list or a mapping left out.  Each mutant stands alone in a copy of the tree,
-and the package's tests run over it, the cheapest first, until one fails.  A mutant that no test notices is shown as a
-diff.  Exit code 1 when fewer than 85 % are noticed, 2 when the tests are red without any mutant.
+``SEED=1 SAMPLE=20 ONLY="journal settings" make soak``: the same seed gives the same mutants; ``SAMPLE`` is the number
+for each package. Cosmic Ray makes most mutants (a changed comparison or number, a missing decorator, …). Three kinds
+are ours: a missing call, named argument, or entry of a list or mapping. For each mutant, the package's tests run in a
+copy of the tree, the cheapest first, until one fails. A mutant that passes all tests is shown as a diff. Exit code 1:
+fewer than 85 % fail a test. Exit code 2: the tests fail without a mutant.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from parso.python.tree import Name
 
 ROOT = Path(__file__).resolve().parents[1]
 ENOUGH = 0.85
-# A variable in another's place is mostly a name that is not there: any test that comes by notices.
+# Another variable's name mostly gives a NameError, which each test finds.
 DULL = ("VariableReplacer", "VariableInserter")
-# A mutant that runs this much longer than the tests alone hangs: it is noticed.
+# A mutant hangs when its tests take this much longer, and then counts as found.
 SLOWER, GRACE = 3, 60
 
 INFRASTRUCTURE = "tests/component/infrastructure"
@@ -105,7 +105,7 @@ PACKAGES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 class LeaveOutACall:
-    """A statement that is a call does nothing."""
+    """Remove a statement that is a call."""
 
     def mutation_positions(self, node: Any) -> list[Any]:
         if node.type == "simple_stmt":
@@ -121,7 +121,7 @@ class LeaveOutACall:
 
 
 class LeaveOutAnArgument:
-    """A call does without one of its named arguments."""
+    """Remove a named argument of a call."""
 
     def _named(self, node: Any) -> list[int]:
         if node.type not in ("arglist", "trailer"):
@@ -142,7 +142,7 @@ class LeaveOutAnArgument:
 
 
 class LeaveOutAnEntry:
-    """A list, a set or a mapping has one entry less."""
+    """Remove an entry of a list, a set or a mapping."""
 
     def _entries(self, node: Any) -> list[list[Any]]:
         entries: list[list[Any]] = [[]]
@@ -165,8 +165,10 @@ class LeaveOutAnEntry:
 
 
 def bare(text: str) -> str:
-    """The code without what never runs: annotations, what ``Callable`` takes, the bodies of protocols, and the options
-    of a class's decorators, such as ``frozen``."""
+    """Return the code without parts that never run.
+
+    These are annotations, arguments of ``Callable``, bodies of protocols, and options of class decorators (``frozen``).
+    """
     tree = ast.parse(text)
     for node in ast.walk(tree):
         for field in ("annotation", "returns"):
@@ -185,7 +187,7 @@ def bare(text: str) -> str:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One file with one defect: its path from the root, and both texts."""
+    """A file with a defect: its path from the root, and both texts."""
 
     path: str
     what: str
@@ -201,7 +203,7 @@ class Mutant:
 
 
 def operators() -> Iterator[tuple[str, Any]]:
-    """Every way to make code wrong."""
+    """Yield all mutation operators."""
     for name in operator_names():
         short = name.partition("/")[2]
         if short not in DULL:
@@ -212,7 +214,7 @@ def operators() -> Iterator[tuple[str, Any]]:
 
 
 def same(whole: str, wrong: str) -> bool:
-    """Whether two texts run alike, or the wrong one is no Python at all."""
+    """Whether two texts do the same, or the mutant is not valid Python."""
     try:
         return bare(whole) == bare(wrong)
     except SyntaxError:
@@ -220,7 +222,7 @@ def same(whole: str, wrong: str) -> bool:
 
 
 def sampled(package: str, size: int, chance: random.Random) -> list[Mutant]:
-    """``size`` mutants of a package: every place in its code is as likely as any other, then every way to break it."""
+    """Return ``size`` mutants of a package. All places in its code are equally likely, and then all operators."""
     places: dict[tuple[Path, Any], list[tuple[str, Any, int]]] = defaultdict(list)
     for path in sorted((ROOT / "src/regionshift" / package).rglob("*.py")):
         tree = get_ast(path.read_text())
@@ -242,7 +244,7 @@ def sampled(package: str, size: int, chance: random.Random) -> list[Mutant]:
 
 
 def copied(folder: Path) -> Path:
-    """The tree as it is here, with the same tools, in a folder of its own."""
+    """Copy the present tree with its tools to a folder; return its path."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in listed.split("\0"):
@@ -255,7 +257,7 @@ def copied(folder: Path) -> Path:
 
 
 def passes(tree: Path, tests: tuple[str, ...], limit: float | None) -> bool:
-    """Whether all these tests pass over the tree, within ``limit`` seconds."""
+    """Whether these tests pass on the tree, within ``limit`` seconds."""
     command = [".venv/bin/pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     surroundings = {**os.environ, "PYTHONPATH": str(tree / "src")}
     with (tree / "soak.log").open("wb") as log:
@@ -265,7 +267,7 @@ def passes(tree: Path, tests: tuple[str, ...], limit: float | None) -> bool:
         try:
             return running.wait(limit) == 0
         except subprocess.TimeoutExpired:
-            running.send_signal(signal.SIGINT)  # so that what the tests started is ended by them
+            running.send_signal(signal.SIGINT)  # so that the tests end their own processes
             try:
                 running.wait(GRACE)
             except subprocess.TimeoutExpired:
@@ -275,13 +277,13 @@ def passes(tree: Path, tests: tuple[str, ...], limit: float | None) -> bool:
 
 
 def write(tree: Path, path: str, text: str) -> None:
-    """A file of the tree anew; what was compiled of it before could be taken for it."""
+    """Write a file of the tree, and remove its compiled file, which Python could use instead."""
     (tree / path).write_text(text)
     Path(cache_from_source(str(tree / path))).unlink(missing_ok=True)
 
 
 def noticed(tree: Path, mutant: Mutant, steps: dict[tuple[str, ...], float]) -> bool:
-    """Whether one of the steps fails over the mutant."""
+    """Whether one of the steps fails with the mutant."""
     write(tree, mutant.path, mutant.wrong)
     try:
         return not all(passes(tree, tests, SLOWER * alone + GRACE) for tests, alone in steps.items())
@@ -290,7 +292,7 @@ def noticed(tree: Path, mutant: Mutant, steps: dict[tuple[str, ...], float]) -> 
 
 
 def soaked(tree: Path, package: str, mutants: list[Mutant]) -> list[Mutant]:
-    """The mutants of a package that its tests do not notice."""
+    """Return the mutants of a package that pass its tests."""
     steps: dict[tuple[str, ...], float] = {}
     for tests in PACKAGES[package]:
         began = time.monotonic()
@@ -312,7 +314,7 @@ def soaked(tree: Path, package: str, mutants: list[Mutant]) -> list[Mutant]:
 
 
 def main() -> int:
-    """The exit code."""
+    """Run the mutation tests; return the exit code."""
     seed = int(os.environ.get("SEED") or random.randrange(10**6))
     size = int(os.environ.get("SAMPLE") or 15)
     packages = (os.environ.get("ONLY") or " ".join(PACKAGES)).split()

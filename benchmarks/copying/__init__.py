@@ -1,1 +1,1 @@
-"""Migrations and rollbacks against the tools that people copy with today, on the embedded AWS, in one run."""
+"""Benchmarks of migrations and rollbacks against other copying tools, on the embedded AWS."""

@@ -1,10 +1,9 @@
-"""Measure migrations against the limit of the embedded AWS and against the tools that people use today.
+"""Compare migrations with the limit of the embedded AWS, and with other copying tools.
 
     python -m benchmarks.copying [--rounds 3] [--quick] [--only NAME ...]
 
-Contenders take turns, each once a round, so that a busy minute hits them all. Trust ratios, not seconds: machines
-differ. Requests are counted afterwards, in runs of their own. Nothing here fails for being slow; what is missed
-is said.
+Each contender runs once in each round, so that other work on the machine affects them all. Trust ratios, not seconds:
+machines differ. Requests are counted later, in other runs. A missed target is printed, but is no failure.
 """
 
 from __future__ import annotations
@@ -13,11 +12,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.copying import parts
 from benchmarks.copying.arena import IN_MEMORY, MEGABYTE, Arena, Case, arena, stand_up
-from benchmarks.copying.latency import with_latency
+from benchmarks.copying.core import with_latency, with_parts
+from benchmarks.copying.memory import planned
 from benchmarks.copying.peers import install
-from benchmarks.copying.planning import planned
 from benchmarks.copying.small import Small
 
 CASES = {
@@ -29,7 +27,7 @@ CACHE = Path(".cache/peers").resolve()
 
 
 def main() -> None:
-    """Everything, or what is asked for."""
+    """Run all benchmarks, or those of ``--only``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
@@ -44,7 +42,7 @@ def main() -> None:
         if "latency" in given.only:
             with_latency(place, CASES["1 KB"], given.rounds)
         if "parts" in given.only:
-            parts.large(place, CACHE, 128 if given.quick else 256, given.rounds)
+            with_parts(place, CACHE, 128 if given.quick else 256, given.rounds)
     if "memory" in given.only:
         planned(100_000)
 

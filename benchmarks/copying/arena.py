@@ -1,9 +1,8 @@
-"""Where the contenders meet: an embedded AWS with an environment in two regions, and buckets to copy between.
+"""The place of the benchmarks: an embedded AWS with an environment in two regions, and buckets to copy between.
 
-All of them ask as roles whose policies name what they may read and write, as on AWS: the embedded AWS decides on
-every request, and decides faster for an administrator. Where there is a file system in memory, the embedded AWS
-keeps its objects there: every copy writes two files, and how long a disk takes for that doubles and halves within
-seconds.
+All contenders use roles with limited policies, as on AWS, because the embedded AWS is faster for an administrator. Its
+objects are in a file system in memory, if there is one: each copy writes two files, and the speed of a disk changes
+within seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from regionshift.local.emulator import LocalCloud
 IN_MEMORY = Path("/dev/shm")
 MEGABYTE = 1024**2
 PREFIX = "0/"
-"""Where the others write to, as migrations write to ``1/``, ``2/``: the embedded AWS makes a folder of each level."""
+"""The target prefix of the other tools. Migrations have ``1/``, ``2/``, and each level is a folder on disk."""
 
 _ROLE = "bench-contender"
 _MAY = [
@@ -52,7 +51,7 @@ _COMMAND = str(Path(sys.executable).parent / "regionshift")
 
 @dataclass(frozen=True)
 class Case:
-    """So many objects of one size (bytes), the last ``large`` of them of 1 MB; the version of each in the source."""
+    """A number of objects of one size (bytes), the last ``large`` of them of 1 MB, and their versions in the source."""
 
     name: str
     objects: int
@@ -64,7 +63,7 @@ class Case:
 
 @dataclass
 class Arena:
-    """A running cloud and buckets made as they are needed. ``endpoint`` may be a proxy before the cloud."""
+    """A running cloud, and buckets that are created when needed. ``endpoint`` can be a proxy of the cloud."""
 
     folder: Path
     cloud: LocalCloud
@@ -77,7 +76,7 @@ class Arena:
         self.contender = self._contender()
 
     def _contender(self) -> ReadOnlyCredentials:
-        """What all contenders sign with: a session of a role that may copy between the arena's buckets."""
+        """Return the credentials of all contenders: a role that may copy between the arena's buckets."""
         iam, name = self.clients.get("iam", SOURCE), _ROLE
         trusted = {
             "Effect": "Allow",
@@ -100,7 +99,7 @@ class Arena:
         return ReadOnlyCredentials(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
 
     def bucket(self, region: str, name: str = "") -> str:
-        """A new versioned bucket."""
+        """Create a versioned bucket."""
         s3 = self.clients.get("s3", region)
         name = name or f"bench-{uuid.uuid4().hex[:12]}"
         place: Any = (
@@ -111,7 +110,7 @@ class Arena:
         return name
 
     def seed(self, case: Case) -> Case:
-        """The case with its source bucket filled; one random content for all objects of a size."""
+        """Fill the source bucket of a case. All objects of a size have the same random content."""
         source = self.bucket(SOURCE, case.source)
         s3, small, large = self.clients.get("s3", SOURCE), os.urandom(case.size), os.urandom(MEGABYTE)
 
@@ -125,7 +124,7 @@ class Arena:
         return replace(case, source=source, versions=versions)
 
     def discard(self, bucket: str) -> None:
-        """Empty a bucket: the embedded AWS keeps contents in memory."""
+        """Empty a bucket, because the embedded AWS keeps contents in memory."""
         s3 = self.clients.get("s3", TARGET)
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
@@ -135,10 +134,10 @@ class Arena:
 
     @contextmanager
     def swept(self) -> Iterator[None]:
-        """Empty the buckets that the block makes when it is over.
+        """Empty the buckets that the block created, at its end.
 
-        The embedded AWS looks at every object it has for each listing of versions: what one contender left
-        would slow down the next.
+        For each listing of versions, the embedded AWS reads all objects. So the objects of one contender would slow
+        down the next.
         """
         known = self._buckets()
         yield
@@ -150,7 +149,7 @@ class Arena:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What tools of AWS read from their environment; nothing of the user's own AWS is left in it."""
+        """Return the environment variables for AWS tools, without the user's own."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RCLONE_"))}
         return {
             **kept,
@@ -168,7 +167,7 @@ class Arena:
 
 @contextmanager
 def arena(folder: Path) -> Iterator[Arena]:
-    """An embedded AWS in ``folder``, gone afterwards."""
+    """Run an embedded AWS in ``folder`` during the block."""
     state = folder / ".regionshift/cloud"
     try:
         yield Arena(folder, emulator.up(state, ACCOUNT))
@@ -178,9 +177,9 @@ def arena(folder: Path) -> Iterator[Arena]:
 
 @dataclass
 class Targets:
-    """Where a case's objects go: one bucket, which the environment's settings name, and a new prefix each time.
+    """The targets of a case: one bucket, which the environment's settings name, and a new prefix each time.
 
-    A bucket for each time would be one more in the worker's policy, which the embedded AWS reads at every request.
+    More buckets would make the worker's policy longer, which the embedded AWS reads for each request.
     """
 
     case: Case
@@ -188,13 +187,13 @@ class Targets:
     taken: int = 0
 
     def take(self) -> DataLocation:
-        """A place that nothing was written to yet."""
+        """Return a new place."""
         self.taken += 1
         return DataLocation(TARGET, self.bucket, f"{self.taken}/")
 
 
 def stand_up(arena: Arena, cases: list[Case]) -> dict[str, Targets]:
-    """An environment in two regions that may carry each case's source to a bucket of its own."""
+    """Create an environment in two regions that may carry the source of each case to its own bucket."""
     made = {case.name: Targets(case, arena.bucket(TARGET, f"{case.source}-target")) for case in cases}
     settings = {
         "project": "bench",
@@ -211,10 +210,10 @@ def stand_up(arena: Arena, cases: list[Case]) -> dict[str, Targets]:
 
 
 def run(command: list[str], folder: Path, env: dict[str, str] | None = None) -> None:
-    """Run a command that must succeed.
+    """Run a command.
 
     Raises:
-        SystemExit: it did not, with what it said.
+        SystemExit: it failed, with its output.
     """
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -226,4 +225,4 @@ def _policy(statement: dict[str, Any]) -> str:
 
 
 Run = Callable[[], None]
-"""One measured run."""
+"""A run to measure."""

@@ -1,4 +1,4 @@
-"""What is measured of a contender, and the tables made of it."""
+"""The measurements of a contender, and their tables."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmarks.copying.arena import Run
 
 @dataclass
 class Figures:
-    """One contender's rounds: seconds, CPU seconds of its own processes, and of all with the embedded AWS's.
+    """One contender's rounds: seconds, CPU seconds of its own processes, and CPU seconds with the embedded AWS.
 
-    Where others use the machine too, seconds tell little and CPU seconds still something.
+    On a busy machine, CPU seconds are more reliable than seconds.
 
     Args:
-        cloud: process id of the embedded AWS, whose children are its Lambda workers.
+        cloud: the process id of the embedded AWS, whose children are its Lambda workers.
     """
 
     cloud: int
@@ -30,7 +30,7 @@ class Figures:
 
     @property
     def best(self) -> float:
-        """Seconds of the round that was disturbed least."""
+        """Seconds of the fastest round."""
         return min(self.seconds)
 
     @property
@@ -39,7 +39,7 @@ class Figures:
         return statistics.median(self.seconds)
 
     def measure(self, run: Run) -> None:
-        """One round."""
+        """Measure one round."""
         began, cpu, clouds = time.perf_counter(), _cpu(), _cloud_cpu(self.cloud)
         run()
         self.seconds.append(time.perf_counter() - began)
@@ -60,7 +60,7 @@ def _cloud_cpu(pid: int) -> float:
 
 @dataclass(frozen=True)
 class Aim:
-    """Something that must be reached: a figure and the most it may be."""
+    """A target: a measured figure and its limit."""
 
     what: str
     figure: float
@@ -72,7 +72,7 @@ class Aim:
 
 
 def table(title: str, figures: Mapping[str, Figures], objects: int) -> str:
-    """Seconds and ratios to the limit, each of the best and of the median round; CPU of the best."""
+    """Return a table of seconds and ratios to the limit, for the best and the median round; CPU of the best."""
     limit = figures.get("limit")
     heads = f"{'s':>15}{'÷ limit':>14}{'all CPU ÷':>11}{'CPU ms/object':>15}{'requests/object':>17}"
     lines = [title, f"  {'best / median':24}{heads}"]

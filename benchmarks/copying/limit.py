@@ -1,4 +1,4 @@
-"""What the embedded AWS does when nothing is in its way: copies signed beforehand, nothing read but the status."""
+"""The limit of the embedded AWS: copies that were signed before, of whose answers only the status is read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from benchmarks.copying.ours import transport
 from regionshift.carriers.s3.calls import Bucket, Pinned
 from regionshift.carriers.transport import S3Request
 
-_REQUESTS_A_CONNECTION = 900  # the embedded AWS hangs up after 1,000
+_REQUESTS_A_CONNECTION = 900  # the embedded AWS closes a connection after 1,000
 
 
 def limit(arena: Arena, case: Case, connections: int, held: float = 0.0) -> Run:
-    """One CopyObject an object, on so many connections at once; each held back for ``held`` seconds."""
+    """Return a run with a CopyObject for each object, on parallel connections. ``held``: delay of each in seconds."""
     target = arena.bucket(TARGET)
     waiting = _signed(arena, case, target, connections)
     host = urlsplit(arena.endpoint)

@@ -1,10 +1,11 @@
-"""How much memory a plan of many keys takes, in a process of its own: listings are answered without a cloud."""
+"""The memory that planning many keys takes. It runs in a process of its own, with listings that need no cloud."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import resource
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from regionshift.carriers.seals import Seals
 from regionshift.carriers.transport import Response, S3Request, Transport
 
 _PAGE = 1000
+_MOST_MB = 200
 _VERSIONED = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
 _ENFORCED = (
     b"<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule>"
@@ -29,7 +31,7 @@ _NUMBER = re.compile(r"(\d+)$")
 
 
 class Listed(Transport):
-    """S3 with so many objects in the source, none in the target, and room for records that nobody reads."""
+    """S3 with this many objects in the source and none in the target. Records are accepted and never read."""
 
     def __init__(self, objects: int) -> None:
         super().__init__(
@@ -81,8 +83,17 @@ def _version(number: int) -> str:
     )
 
 
+def planned(objects: int) -> None:
+    """Plan this many keys in another process, and print its memory."""
+    from benchmarks.copying.figures import Aim  # not at import: the other process measures its own memory
+
+    command = [sys.executable, "-m", "benchmarks.copying.memory", str(objects)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    print(Aim(f"memory of planning {objects:,} keys, MB", float(done.stdout), _MOST_MB), flush=True)
+
+
 def main() -> None:
-    """Plan and record; print objects planned and the process's greatest size in MB."""
+    """Plan and record; print the most memory of this process in MB."""
     objects = int(sys.argv[1])
     requests = Listed(objects)
     seals = Seals(
@@ -100,10 +111,9 @@ def main() -> None:
 
 
 def _most_megabytes() -> float:
-    """The most memory that this process has taken.
+    """Return the most memory that this process has used.
 
-    On Linux ``ru_maxrss`` survives execve (getrusage(2)) and so begins at the size of whoever started this
-    process; the kernel's own mark of the address space does not.
+    On Linux ``ru_maxrss`` survives execve (getrusage(2)), so it begins with the size of the parent. VmHWM does not.
     """
     status = Path("/proc/self/status")
     if status.exists():

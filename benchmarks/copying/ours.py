@@ -1,4 +1,4 @@
-"""Regionshift's own contenders: the whole migration through Step Functions, and its core by itself."""
+"""Regionshift's contenders: a whole migration through Step Functions, and its core by itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COMMAND_CONNECTIONS = 16  # of the command itself
 
 
 class _Far(Transport):
-    """One whose every request is held back for ``held`` seconds."""
+    """A transport with a delay of ``held`` seconds before each request."""
 
     held = 0.0
 
@@ -44,7 +44,7 @@ class _Far(Transport):
 
 
 def transport(arena: Arena, connections: int, *, administrator: bool = False, held: float = 0.0) -> Transport:
-    """A transport with the rights that all contenders have, or with the ``administrator``'s."""
+    """Return a transport with the rights of all contenders, or of the ``administrator``."""
     key = ReadOnlyCredentials(arena.cloud.access_key, arena.cloud.secret_key, None)
     credentials = key if administrator else arena.contender
     made = (_Far if held else Transport)(
@@ -68,17 +68,17 @@ class Through:
     targets: dict[str, Targets]
 
     def fresh(self, case: Case, level: Level) -> operation.MigrationRequest:
-        """A migration of the case to a target that holds nothing yet."""
+        """Return a migration of the case to an empty target."""
         entry = Entry("s3", DataLocation(SOURCE, case.source), self.targets[case.name].take())
         return operation.MigrationRequest(SOURCE, TARGET, level, f"bench-{uuid.uuid4().hex[:12]}", (entry,))
 
     def migrate(self, wanted: operation.MigrationRequest, proven: int) -> None:
-        """Plan, copy, prove, record, journal; all of it must be proven."""
+        """Run a migration. Each item must be proven."""
         report = operation.migrate(self.carrying, self.journal, wanted, clock=time.monotonic)
         assert report.completed and report.metadata["counts"].get("proven", 0) == proven, report.metadata
 
     def again(self, wanted: operation.MigrationRequest) -> operation.MigrationRequest:
-        """A new migration of what is the same by now."""
+        """Return a new migration of the same items, which are all unchanged."""
         return operation.MigrationRequest(
             SOURCE, TARGET, wanted.level, f"again-{uuid.uuid4().hex[:12]}", wanted.entries
         )
@@ -91,12 +91,12 @@ class Through:
 
 @contextmanager
 def through(arena: Arena, targets: dict[str, Targets]) -> Iterator[Through]:
-    """The environment of the arena, wired as the command wires it; the worker speaks to the arena's endpoint."""
+    """Open the environment of the arena as the command does. The worker uses the arena's endpoint."""
     variables = {name: value for name, value in arena.variables.items() if not name.startswith("AWS_")}
     proxied = arena.endpoint != arena.cloud.endpoint
     if proxied:
         variables |= {name: value for name, value in arena.variables.items() if name.startswith("AWS_")}
-        # The command is the administrator's; what copies is the worker, as its role.
+        # The command runs as the administrator; the worker copies with its own role.
         del variables["AWS_SESSION_TOKEN"]
         variables["AWS_ACCESS_KEY_ID"] = arena.cloud.access_key
         variables["AWS_SECRET_ACCESS_KEY"] = arena.cloud.secret_key
@@ -150,7 +150,7 @@ class Core:
         self._migrations = Migrations(store, carriers, bounds, lambda: datetime.now(UTC))
 
     def run(self, level: Level) -> Run:
-        """One migration of the whole case."""
+        """Return a run of one migration of the whole case."""
         entry = Entry("s3", DataLocation(SOURCE, self.case.source), DataLocation(TARGET, self.target, PREFIX))
 
         def migrate() -> None:

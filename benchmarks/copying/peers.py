@@ -1,4 +1,4 @@
-"""The tools that people copy with today. None of them proves what it copied, and none can take it back."""
+"""Other copying tools. None of them proves its copies, and none can undo them."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ Prepare = Callable[[Arena, Case], Run]
 
 @dataclass
 class Peers:
-    """Contenders by name, and why others are left out."""
+    """Contenders by name, and the reasons why others are missing."""
 
     found: dict[str, Prepare] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
 
 def install(cache: Path, *, parts: bool = False) -> Peers:
-    """Everything that can be had here; what is in ``cache`` is not fetched again.
+    """Install all tools that are available here. Those in ``cache`` are not fetched again.
 
     Args:
-        parts: make them copy in parts above the same size as everybody else.
+        parts: make them copy in parts, with the same sizes as all others.
     """
     peers = Peers()
     for name, get, use in (("aws s3 sync", _awscli, _aws_sync), ("rclone", _rclone, _rclone_sync)):
@@ -92,7 +92,7 @@ def _aws_sync(command: Path, parts: bool) -> Prepare:
 
 
 def _rclone_sync(command: Path, parts: bool) -> Prepare:
-    """At its best: server-side between two remotes, 32 at once, listings in one go."""
+    """Return rclone with its fastest options: server-side, 32 at once, fast listings."""
 
     def prepare(arena: Arena, case: Case) -> Run:
         env = arena.variables
@@ -129,7 +129,7 @@ def _client(arena: Arena) -> Any:
 
 
 def _boto3_threads(arena: Arena, case: Case) -> Run:
-    """What people write themselves: list, then copy_object in threads."""
+    """Return a run of a simple script: list, then copy_object in threads."""
     target, s3 = arena.bucket(TARGET), _client(arena)
 
     def copy(key: str) -> None:
@@ -139,7 +139,7 @@ def _boto3_threads(arena: Arena, case: Case) -> Run:
 
 
 def _boto3_parts(arena: Arena, case: Case) -> Run:
-    """The same with boto3's managed copy, which copies in parts."""
+    """Return a run of the same script with boto3's managed copy, which copies in parts."""
     target, s3 = arena.bucket(TARGET), _client(arena)
     sizes = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART)
 

@@ -1,4 +1,4 @@
-"""A proxy before the embedded AWS, in a process of its own, that counts requests."""
+"""A proxy of the embedded AWS that counts requests, in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Counter(Protocol):
-    """A number that two processes see."""
+    """A number that two processes share."""
 
     value: int
 
 
 @contextmanager
 def counting(endpoint: str, ca_bundle: str) -> Iterator[tuple[str, Counter]]:
-    """The same endpoint over plain HTTP, and how many requests it got. Slower by a fifth: not to be timed."""
+    """Yield the same endpoint over plain HTTP, and its number of requests. A fifth slower, so do not measure time."""
     parts = urlsplit(endpoint)
     counter: Any = multiprocessing.get_context("fork").Value(c_long, 0)
     context = ssl.create_default_context(cafile=ca_bundle)
@@ -40,7 +40,7 @@ def counting(endpoint: str, ca_bundle: str) -> Iterator[tuple[str, Counter]]:
 @contextmanager
 def _proxy(serve: Serve) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        # Handed down to its connections: else the second piece of an answer waits 40 ms for the first's receipt.
+        # Its connections inherit this. Otherwise the second part of an answer waits 40 ms for the first's ACK.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         process = multiprocessing.get_context("fork").Process(
             target=lambda: asyncio.run(_listen(listening, serve)), daemon=True
@@ -68,7 +68,7 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counter: Counter) -> None:
-    """Pass requests on one by one; every body has its length in the head."""
+    """Forward requests one by one. All bodies have a Content-Length."""
     with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
         while True:
             head = await reader.readuntil(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Many small objects: everything through Step Functions, the core, and the peers."""
+"""Many small objects: whole migrations through Step Functions, the core, and the peers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CORE, CORE_FULL = "core, pinned", "core, full"
 
 @dataclass
 class Small:
-    """One case, measured and then counted."""
+    """One case: first measured, then its requests are counted."""
 
     place: Arena
     case: Case
@@ -71,7 +71,7 @@ class Small:
             self._measure(name, partial(prepare, place, case))
 
     def _count(self) -> None:
-        """Requests over the wire, the worker's and the command's, in runs that are not timed."""
+        """Count the requests of the worker and the command, in runs without time measurement."""
         place, case, number = self.place, self.case, self.case.objects
         with counting(place.cloud.endpoint, str(place.cloud.ca_bundle)) as (endpoint, counter):
             seen = Arena(place.folder, place.cloud, endpoint)
@@ -113,5 +113,5 @@ class Small:
 
 
 def _ready(run: Run) -> Callable[[], Run]:
-    """What gives a run for which nothing has to be made first."""
+    """Return a preparation that does nothing."""
     return lambda: run

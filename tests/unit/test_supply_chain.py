@@ -79,12 +79,12 @@ def exception(until: date = TODAY, package: str = "requests") -> Accepted:
 @pytest.mark.parametrize(
     ("packages", "exceptions", "code", "words"),
     [
-        ([{"name": "a", "version": "1", "vulns": []}], [], 0, "looked at 1 package"),
-        ([fault()], [], 1, "FAULT: requests 2: CVE-1, PYSEC-1; fixed in 3"),
+        ([{"name": "a", "version": "1", "vulns": []}], [], 0, "checked 1 package"),
+        ([fault()], [], 1, "VULNERABILITY: requests 2: CVE-1, PYSEC-1; fixed in 3"),
         ([fault(fix_versions=[])], [], 1, "fixed in nothing yet"),
         ([fault()], [exception()], 0, "accepted until 2026-11-30"),
         ([fault()], [exception(date(2026, 11, 29))], 1, "its exception has ended"),
-        ([fault()], [exception(package="other")], 1, "needless exception: other CVE-1"),
+        ([fault()], [exception(package="other")], 1, "unused exception: other CVE-1"),
         ([{"name": "a", "skip_reason": "?"}, fault()], [exception()], 0, f"{CANNOT}: the service does not know a"),
     ],
 )  # fmt: skip
@@ -161,9 +161,9 @@ def test_the_audit_finds_a_fault_and_tells_when_nobody_answers() -> None:
         found = run("audit.py", "--osv-url", url)
         assert found.returncode == 1, found.stdout + found.stderr
         version = pinned(ROOT / "requirements/lock.txt")["cryptography"]
-        assert f"FAULT: cryptography {version}: CVE-1, GHSA-1" in found.stdout
+        assert f"VULNERABILITY: cryptography {version}: CVE-1, GHSA-1" in found.stdout
         assert NOT_HERE in found.stdout
-        looked = int(re.findall(r"looked at (\d+) packages", found.stdout)[0])
+        looked = int(re.findall(r"checked (\d+) packages", found.stdout)[0])
         assert looked >= len({each for lock in LOCKS for each in pinned(lock).items()})
     nobody = run("audit.py", "--osv-url", url)
     assert (nobody.returncode, nobody.stdout.startswith(CANNOT)) == (0, True), nobody.stdout
