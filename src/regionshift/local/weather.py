@@ -8,7 +8,7 @@
   "GetResources"; Tagging AWS Resources, "Eventual consistency").
 - A new function is `Pending`, a changed one `InProgress`, and refuses some operations (Lambda Developer Guide, "Lambda
   function states").
-- The name of a deleted bucket stays taken for a while (AWS re:Post Knowledge Center, "A conflicting conditional
+- The name of a deleted bucket cannot be used for a while (AWS re:Post Knowledge Center, "A conflicting conditional
   operation is currently in progress against this resource").
 - Replicas come seconds later. Only those of one key keep their order (S3 User Guide, "What does Amazon S3 replicate?").
 - Reads after a write are stale, or do not find the resource (IAM User Guide, as above; Step Functions API Reference,
@@ -531,7 +531,7 @@ class BusyFunctions(Element):
 
 
 class TakenNames(Element):
-    """Keeps the names of deleted buckets taken for a while."""
+    """Keeps the names of deleted buckets unavailable for a while."""
 
     def __init__(self, dice: Dice, span: Span, clock: Callable[[], float]) -> None:
         self._dice, self._span, self._clock = dice, span, clock
