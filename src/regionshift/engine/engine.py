@@ -134,7 +134,7 @@ class Engine:
         self._outputs: dict[str, Any] | None = None
         self._excluded = ExcludedState(settings.slot, self._export, self._import)
         self.watch: Listener | None = None
-        """Is told of every resource that a run changes; whoever shows the run puts itself here."""
+        """Called with the progress of each resource, for a view of the run."""
 
     def interrupt(self) -> None:
         """Stop cleanly: running operations end and are recorded, and no other starts."""
