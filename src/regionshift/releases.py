@@ -1,4 +1,4 @@
-"""The releases of one environment, as deployments need them: keep the new one, take an old one down."""
+"""The releases of one environment: keep the new one, load an old one, and which one each region runs."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class ReleaseCatalog:
     """Kept releases by digest.
 
     Args:
-        current: today's settings, for what is no part of a release. cache: where artifacts are put.
+        current: today's settings, for what is not part of a release. cache: the folder for artifacts.
         by: who makes releases now. now: the time, with a zone.
-        keeping: writes down what else the environment is made with, before a release is kept.
+        keeping: called before a release is kept; it keeps what else the environment is made with.
     """
 
     store: ReleaseStore
@@ -57,43 +57,43 @@ class ReleaseCatalog:
     _taken: dict[str, Release] = field(default_factory=dict, repr=False)
 
     def keep(self, release: Release, previous: str | None) -> ReleaseRecord:
-        """Record ``release`` before anything runs it; one that is kept already stays as it was.
+        """Record ``release`` before a region runs it. One that is kept already does not change.
 
-        Raises as ``keeping`` does.
+        Raises what ``keeping`` raises.
         """
         self.keeping()
         self.add_unsaved(release)
         return self.store.record(release, at=self.now(), by=self.by, program=self.program, previous=previous)
 
     def add_unsaved(self, release: Release) -> None:
-        """Let ``release`` be taken by this command without keeping it: for a plan, which changes nothing."""
+        """Let this command `take` the release without keeping it: a plan changes nothing."""
         self._taken[release.digest] = release
 
     def take(self, digest: str) -> Release:
-        """The kept release, ready to be applied.
+        """Load the kept release, ready to apply.
 
         Raises:
             Refused: another version of the program made it; the error names the version that is needed.
-            InputError, StateDamaged: it is not kept, or not as it was written.
+            InputError, StateDamaged: it is not kept, or its record was changed.
         """
         if digest not in self._taken:
             self._taken[digest] = self.store.load(digest, self.current, self.cache, self.program)
         return self._taken[digest]
 
     def take_or(self, digest: str, stand_in: Callable[[], Release]) -> Release:
-        """The kept release, or ``stand_in`` where another program made it: for what the engine may not change."""
+        """The kept release; ``stand_in`` when another program made it, for regions that the engine may not change."""
         try:
             return self.take(digest)
         except Refused:
             return stand_in()
 
     def known_regions(self, digest: str) -> Regions | None:
-        """Primary and secondaries of a kept release, whichever program made it; None when they cannot be read."""
+        """The primary and secondaries of a kept release, of any program; None when they cannot be read."""
         return known_regions(self.store, digest, self.current)
 
 
 def known_regions(store: ReleaseStore, digest: str, current: MigrationConfig) -> Regions | None:
-    """As `ReleaseCatalog.known_regions`; ``current`` as that of the catalog."""
+    """See `ReleaseCatalog.known_regions`, and ``current`` there."""
     try:
         return config_of(store.find(digest).content, current).regions
     except (ValidationError, TypeError, RegionshiftError):
@@ -102,7 +102,7 @@ def known_regions(store: ReleaseStore, digest: str, current: MigrationConfig) ->
 
 @dataclass(frozen=True)
 class DeployedReleases:
-    """Every region that has, or was to have, a release; the release of the links; the run that says so."""
+    """The release of each region and of the links, and the run that brought them there."""
 
     regions: Mapping[str, RegionState] = field(default_factory=dict)
     links: str | None = None
@@ -110,12 +110,12 @@ class DeployedReleases:
 
     @property
     def releases(self) -> dict[str, str | None]:
-        """Region to the digest of its release."""
+        """The digest of each region's release."""
         return {region: state.release for region, state in self.regions.items()}
 
     @property
     def regions_up(self) -> tuple[str, ...]:
-        """The regions that have a release, and with it a topic that may be told."""
+        """The regions that have a release, and so a topic for messages."""
         return tuple(region for region, state in self.regions.items() if state.release is not None)
 
     @property
@@ -130,9 +130,9 @@ class DeployedReleases:
 
 
 def deployed_releases(journal: Journal) -> DeployedReleases:
-    """What the journal says of every region now; empty before the first deployment and after a destroy.
+    """What each region runs now, by the journal. Empty before the first deployment and after a destroy.
 
-    A run that finished says everything that an earlier one did, so the newest that says something counts.
+    The result of a finished run names all regions, so the newest result counts.
     """
     for run in journal.history():
         if run.kind == "destroy":
@@ -149,6 +149,6 @@ def deployed_releases(journal: Journal) -> DeployedReleases:
 
 
 def _of_one_go(releases: Mapping[str, str], run_id: str) -> DeployedReleases:
-    """After a run that brought all regions and what joins them to one release at once."""
+    """After a run that brought all regions and the links to one release."""
     regions = {region: RegionState(digest) for region, digest in releases.items()}
     return DeployedReleases(regions, next(iter(releases.values())), run_id)

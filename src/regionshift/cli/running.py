@@ -86,7 +86,7 @@ class RunShown(RunListener[RunStep]):
         self.on_step(step, "after", {})
 
     def on_course(self, steps: Sequence[RunStep]) -> None:
-        """As of every listener."""
+        """See `RunListener`."""
         self._view.course(map(_course_step, steps))
 
     def on_step(self, step: RunStep, phase: StepPhase, said: Mapping[str, object]) -> None:
@@ -118,7 +118,7 @@ class RunShown(RunListener[RunStep]):
             self._view.resource(progress.phase, step.region, step.urn, f"{step.op} {step.name}")
 
     def on_work(self, work: StepWork) -> None:
-        """As of every listener."""
+        """See `RunListener`."""
         self._view.doing(work.region, work.what, done=work.done, total=work.total, left=work.left)
 
 

@@ -1,4 +1,4 @@
-"""A change of all regions in one go, as a run of one step; what a killed one left; ending all runs with a destroy."""
+"""A change of all regions in one run of one step; what a killed one left; a destroy ends all open runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from regionshift.runs.messages import AllRegionsNews, RunListener
 from regionshift.runs.state import RunStep, SagaState, fold_saga
 
 _ResultT = TypeVar("_ResultT")
-# Runs of one engine run each: a killed one is gone on with by starting another. Other kinds are resumed.
+# A run of these kinds is one engine run. When it was killed, another one continues it.
 _MENDED = ("deployment", "destroy")
 DESTROYED = "destroyed"
 # How a deployment ends that may have left something between two releases.
@@ -31,10 +31,10 @@ _HALF_DONE = ("failed", "killed", "interrupted", Outcome.STOPPED, Outcome.PARTLY
 
 @dataclass(frozen=True)
 class OneGo(RunKind[SagaState, RunStep]):
-    """One change of all regions; what is left when it fails is done by another one.
+    """One change of all regions. When it fails, another run does the rest.
 
     Args:
-        before, after: the regions whose topics there are before it, and after it.
+        before, after: the regions that have a topic before it, and after it.
     """
 
     words: AllRegionsNews
@@ -47,26 +47,26 @@ class OneGo(RunKind[SagaState, RunStep]):
 
     @property
     def news(self) -> AllRegionsNews:
-        """As of every run."""
+        """See `RunKind`."""
         return self.words
 
     def state(self, events: Sequence[Event]) -> SagaState:
-        """As of every run."""
+        """See `RunKind`."""
         return fold_saga((RunStep("apply", reversible=False, regions=self.words.regions),), events[1:])
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
-        """As of every run."""
+        """See `RunKind`."""
         del step, state, doubt
         self.work()
         return {}
 
     def end(self, state: SagaState) -> RunEnd:
-        """As of every run."""
+        """See `RunKind`."""
         del state
         return RunEnd("succeeded")
 
     def told_regions(self, state: SagaState) -> Collection[str]:
-        """As of every run."""
+        """See `RunKind`."""
         return self.before if state.next_step else self.after
 
 
@@ -78,12 +78,12 @@ def deploy(
 ) -> RunRecord:
     """Apply ``proposal`` as one run of the journal. The caller holds the environment's lock.
 
-    Start, failure and end are told to ``listeners``, for the topics that there are at the time.
+    ``listeners`` get the messages of its start, failure and end, for the topics that exist at that moment.
 
     Raises:
-        PlanRefused: the plan has findings of severity error; nothing is written.
-        Refused: a bucket that would go is not the environment's; nothing is written.
-        WorkFailed, Interrupted: as `apply`; the journal says how it ended.
+        PlanRefused: the plan has findings of severity error. Nothing is written.
+        Refused: a bucket that would be deleted is not the environment's. Nothing is written.
+        WorkFailed, Interrupted: as `apply`. The journal says how it ended.
     """
     deployed = deployed_releases(journal)
     if proposal.plan.errors or (proposal.plan.is_empty and _is_known(deployed, proposal)):
@@ -108,12 +108,12 @@ def deploy(
 
 
 def _is_known(deployed: DeployedReleases, proposal: Proposal) -> bool:
-    """Whether the journal says already that every region stands where it is to stand.
+    """Whether the journal already says that each region has its release of ``proposal``.
 
-    It does not after a run that was killed when all was made, or of settings that change nothing in AWS: without a
-    run that says so, the regions would count as at another release, or as empty.
+    It does not when a run was killed after it had made everything, or when the new settings change nothing in AWS. Then
+    a run must say so, or the regions would count as empty, or at another release.
     """
-    # A region that gets no call, as one that is fenced, is not of this proposal.
+    # The proposal names no region that gets no call, such as a fenced one.
     return not deployed.unsettled & proposal.digests.keys() and all(
         deployed.releases.get(region) == digest for region, digest in proposal.digests.items()
     )
@@ -126,14 +126,14 @@ def in_one_go(
     work: Callable[[], _ResultT],
     listeners: Sequence[RunListener[RunStep]],
 ) -> _ResultT:
-    """Do ``work`` as the one step of ``run``, and close it; gives what it gave. Raises what it raises."""
+    """Do ``work`` as the one step of ``run``, and close the run. Returns and raises what ``work`` does."""
     found: list[_ResultT] = []
     drive(RunUnderWay(journal, run, replace(kind, work=lambda: found.append(work())), listeners))
     return found[0]
 
 
 def left_half_done(journal: Journal) -> RunSummary | None:
-    """The run in one go that ended between two releases, of which no region says so itself; none when all is well."""
+    """The newest change, if it ended between two releases and its result names no region; else None."""
     newest = _last_change(journal)
     if newest is None or newest.outcome is None or regions_from_result(newest.result):
         return None
@@ -143,7 +143,7 @@ def left_half_done(journal: Journal) -> RunSummary | None:
 
 @dataclass(frozen=True)
 class HalfDone:
-    """A run that ended between two releases and says of no region where it is, and the command that mends that."""
+    """A run that ended between two releases, without naming the regions; and the command that repairs it."""
 
     run: str
     kind: str
@@ -152,7 +152,7 @@ class HalfDone:
 
 
 def half_done(journal: Journal) -> HalfDone | None:
-    """What an `up` in one run, or a destroy, left half done; none when the newest change is whole."""
+    """The `up` in one run, or the destroy, that is half done; None when the newest change is whole."""
     run = left_half_done(journal)
     if run is None:
         return None
@@ -165,9 +165,9 @@ class InOneRun:
     """A change of all regions in one run that was stopped, failed or was killed before it was whole.
 
     Args:
-        at: how far it came, in words. releases: the digests that it brought in, to ``regions``; none for a destroy.
-        rejoins: the region that it brings back. allows_loss: whether what holds data was allowed to go.
-        takes_down: the run that a destroy takes back; empty where it takes down what stood.
+        at: how it ended, in words. releases: the new digests of ``regions``; none for a destroy.
+        rejoins: the region that it brings back. allows_loss: whether the deletion of data was allowed.
+        takes_down: the run that a destroy undoes; empty when the destroy deletes an environment that was up.
     """
 
     run: str
@@ -181,7 +181,7 @@ class InOneRun:
 
 
 def in_one_run(journal: Journal) -> InOneRun | None:
-    """The newest change in one run that is not whole; none when there is none."""
+    """The newest change in one run that is not whole; None when there is none."""
     for view in _killed(journal):
         return _in_one_run(view, "was killed")
     half = left_half_done(journal)
@@ -204,7 +204,7 @@ def _in_one_run(view: RunView, at: str) -> InOneRun:
 
 
 def taken_down_by_destroy(journal: Journal) -> str:
-    """The run that a destroy would take back now: it was to bring up the first regions. Empty where regions stand."""
+    """The run that a destroy would undo now: it was creating the first regions. Empty when regions are up."""
     left = in_one_run(journal)
     if left is None or not deployed_releases(journal).is_empty:
         return ""
@@ -212,7 +212,7 @@ def taken_down_by_destroy(journal: Journal) -> str:
 
 
 def was_taken_down(journal: Journal, run_id: str) -> bool:
-    """Whether a destroy took back the run ``run_id``, and succeeded."""
+    """Whether a destroy undid the run ``run_id`` and succeeded."""
     return any(
         run.kind == "destroy" and run.subject == run_id and run.outcome == "succeeded"
         for run in journal.history()
@@ -220,15 +220,15 @@ def was_taken_down(journal: Journal, run_id: str) -> bool:
 
 
 def require_way_back(journal: Journal, left: InOneRun) -> None:
-    """Raises Refused, with the nearest that there is, when ``left`` cannot be taken back.
+    """Raises Refused, with the best alternative, when ``left`` cannot be undone.
 
-    Back goes only what came up where nothing was: what a change in one run deleted, nobody has any more.
+    Only a first deployment can be undone, by a destroy. What a later change deleted is gone.
     """
     if left.kind == "deployment" and deployed_releases(journal).is_empty:
         return
     forward = "`regionshift resume` finishes it"
     remedy = {
-        "destroy": f"{forward}, or `regionshift up` makes the environment anew",
+        "destroy": f"{forward}, or `regionshift up` creates the environment again",
     }.get(left.kind, f"{forward}; then write the settings as they were, and: regionshift up")
     raise Refused(
         f"The {left.kind} {left.run} cannot be taken back: what it deleted is gone.",
@@ -239,7 +239,7 @@ def require_way_back(journal: Journal, left: InOneRun) -> None:
 
 
 def command_in_one_run(journal: Journal, view: RunView) -> str:
-    """What goes on with a change in one run, as it is typed."""
+    """The command that continues a change in one run."""
     if "rejoins" in view.opened:
         return f"regionshift resume, or regionshift up --rejoin {view.opened['rejoins']}"
     if view.kind == "destroy":
@@ -250,7 +250,7 @@ def command_in_one_run(journal: Journal, view: RunView) -> str:
 
 
 def _last_change(journal: Journal) -> RunSummary | None:
-    """The newest run that changed what stands; those of data and of fences did not."""
+    """The newest run that changed resources: neither a run of data nor a fence."""
     for run in journal.history():
         if run.kind != "fence" and not run.of_data:
             return run
@@ -263,9 +263,12 @@ def _is_half_done(run: RunSummary) -> bool:
 
 @dataclass(frozen=True)
 class Remains:
-    """What an earlier run left: it was killed; it had begun to take the environment down; what it had made.
+    """What an earlier run left.
 
-    ``half_done``: it left something between two releases, so AWS may be other than the engine's state says.
+    Args:
+        killed: it was killed. half_destroyed: it had begun to destroy the environment.
+        half_done: it left regions between two releases, so AWS may differ from the engine's state.
+        findings: what it made and did not record.
     """
 
     killed: bool = False
@@ -275,12 +278,12 @@ class Remains:
 
     @property
     def is_read_back(self) -> bool:
-        """Whether `up` reads back what is there before it plans, asked for or not."""
+        """Whether `up` refreshes the state before it plans, even without --refresh."""
         return self.half_destroyed or self.half_done
 
 
 def remains_of(journal: Journal) -> Remains:
-    """What the journal says of an earlier run's remains, while no living command works on it. Changes nothing."""
+    """What an earlier run left, by the journal, when no living command works on it. Changes nothing."""
     return _remains(journal, _last_change(journal), _killed(journal))
 
 
@@ -295,16 +298,16 @@ def _killed(journal: Journal) -> list[RunView]:
     return [
         view
         for view in journal.unfinished()
-        # A deployment in waves has a plan, and is gone on with by `resume`.
+        # A deployment in waves has a plan, and `resume` continues it.
         if view.kind in _MENDED and not view.newer and "plan" not in view.opened
     ]
 
 
 def mend(environment: Environment, journal: Journal) -> Remains:
-    """Take away what a killed run left in the engine's way, and say what there was.
+    """Remove the engine's lock of a killed run, and record what it made. Returns what there was.
 
-    The caller holds the environment's lock, so a run that never said how it ended is dead, and so is whoever
-    held the engine's own lock.
+    The caller holds the environment's lock. So the command of an open run is dead, and so is the holder of the engine's
+    own lock.
     """
     newest, dead = _last_change(journal), _killed(journal)
     remains = _remains(journal, newest, dead)
@@ -313,7 +316,7 @@ def mend(environment: Environment, journal: Journal) -> Remains:
     shutting = [view for view in journal.unfinished() if view.kind == "fence" and not view.newer]
     for view in (*dead, *shutting):
         journal.reopen(view.run_id).close("killed", failed=True)
-    # A run that was stopped hard, or whose engine was killed under it, wrote its own end and leaves the same.
+    # A run that was stopped hard, or whose engine was killed, leaves the same, though it wrote its end.
     unclean = bool(dead) or (newest is not None and newest.outcome != "succeeded")
     open_still = unclean or has_unsettled(environment.engine)
     found = recover(environment).findings(environment.regions) if open_still else []
@@ -321,7 +324,7 @@ def mend(environment: Environment, journal: Journal) -> Remains:
 
 
 def end_all(journal: Journal, *, but: str) -> list[str]:
-    """Close every open run but one as destroyed: what it was about is going. Gives their ids."""
+    """Close every open run except ``but`` as destroyed, as its resources are being deleted. Returns their ids."""
     ended = [view.run_id for view in journal.unfinished() if view.run_id != but]
     for run_id in ended:
         journal.reopen(run_id).close(DESTROYED, {"by": but}, failed=True)

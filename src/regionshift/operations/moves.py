@@ -1,8 +1,7 @@
-"""A move from region to region: up in the new one, migrate, promote it; and retiring the region that was left.
+"""A move to another region: bring the new one up, migrate, promote it; and retire the old one.
 
-Every phase is a whole of its own (a deployment, a migration, a change of primary) with its own way back, and
-after each the environment is one that `up`, `validate` and `promote` know. So a move is gone on with, or
-stopped where it is.
+Each phase is a run of its own (a deployment, a migration, a change of primary) with its own way back. After each phase
+the environment is one that `up`, `validate` and `promote` know. So a move can be continued, or stopped, at any phase.
 """
 
 from __future__ import annotations
@@ -51,11 +50,11 @@ PHASES = tuple(step.name for step in STEPS)
 
 @dataclass(frozen=True)
 class MoveRun(SagaRun):
-    """A move as a kind of run: a phase that fails is done again by whoever goes on with it.
+    """A move as a kind of run. A phase that failed is done again by the command that continues the move.
 
     Args:
-        tools: opened anew for each phase, as the one before may have changed the settings.
-        listeners: are told of the steps of the change of primary, which is a run of its own.
+        tools: opened again for each phase, as the phase before may have changed the settings.
+        listeners: get the steps of the change of primary, which is a run of its own.
     """
 
     tools: RunTools
@@ -68,28 +67,28 @@ class MoveRun(SagaRun):
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
-        """As of every run."""
+        """See `RunKind`."""
         return tuple(replace(step, regions=(self.target,)) for step in STEPS)
 
     @property
     def news(self) -> SagaNews:
-        """As of every run."""
+        """See `RunKind`."""
         return news_of(self.source, self.target)
 
     def told_regions(self, state: SagaState) -> Sequence[str]:
-        """Those that are up."""
+        """The regions that are up."""
         del state
         return deployed_releases(self.tools.journal).regions_up
 
     def explained(self, step: RunStep, error: Exception) -> Exception:
-        """Whatever stopped it, the reader is told how to go on and how to leave it."""
+        """See `RunKind`. Every remedy ends with the commands that continue and stop the move."""
         found = super().explained(step, error)
         if isinstance(found, RegionshiftError):
             found.remedy = f"{found.remedy}; then: {self.news.go_on}" if found.remedy else self.news.go_on
         return found
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
-        """As of every run."""
+        """See `RunKind`."""
         del state, doubt
         tools, target = self.tools, self.target
         match step.name:
@@ -107,11 +106,11 @@ class MoveRun(SagaRun):
         return promote_in_move(tools, target, self.listeners)
 
     def end(self, state: SagaState) -> RunEnd:
-        """With what each phase said."""
+        """See `RunKind`. The result has what each phase said."""
         return RunEnd("moved", {"phases": {phase: dict(said) for phase, said in state.said.items()}})
 
     def figures(self, closed: RunView) -> str:
-        """As of every run."""
+        """See `RunKind`."""
         phases = closed.result["phases"]
         return figures(closed, phases["promote"] if isinstance(phases, Mapping) else {})
 
@@ -119,10 +118,10 @@ class MoveRun(SagaRun):
 def look(
     tools: RunTools, source: str, target: str, phases: Collection[str], run_id: str = "planned"
 ) -> Plan | None:
-    """Ask each of ``phases`` for what it needs, before the first of them changes anything; what its `up` does.
+    """Check what each of ``phases`` needs, before the first changes anything. Returns the plan of the `up` phase.
 
     Raises:
-        InputError, Refused, PlanRefused: something that one of them needs is not as it must be.
+        InputError, Refused, PlanRefused: a phase lacks something that it needs.
     """
     environment, plan = tools.environment, None
     text = read_text(tools.settings)
@@ -131,7 +130,7 @@ def look(
     if "up" in phases:
         plan = proposed_up(tools, source, target).plan
     if _is_primary(tools, target) or _is_promoting(tools.journal):
-        return plan  # the change of primary asked before its first step
+        return plan  # the change of primary checked before its first step
     if "migrate" in phases:
         with copies_of(tools, source, target) as copies:
             is_up = deployed_releases(tools.journal).releases.get(target) is not None
@@ -147,19 +146,19 @@ def _is_promoting(journal: Journal) -> bool:
 
 
 def _is_primary(tools: RunTools, region: str) -> bool:
-    """Whether ``region`` is the primary already, by the settings as they are."""
+    """Whether ``region`` is already the primary, by the settings."""
     return tools.environment.config.regions.primary == region
 
 
 def proposed_up(tools: RunTools, source: str, target: str) -> Proposal:
-    """What bringing the new region up does. Raises Refused, PlanRefused when that may not be."""
+    """The plan that brings the new region up. Raises Refused, PlanRefused when that is not allowed."""
     environment, journal, catalog = tools.environment, tools.journal, tools.catalog
     remains = mend(environment, journal)
     deployed = deployed_releases(journal)
     coming = set() if deployed.releases.get(target) else {target}
     require_nothing_else(environment, catalog, deployed, source, coming, tools.settings)
     refresh = remains.is_read_back
-    # One engine run for all regions leaves none out.
+    # One engine run changes all regions, so all must answer.
     regional = region_findings(environment, tolerate=False)
     findings = before_plan(environment, journal, catalog, tools.machine, regional, refresh=refresh)
     if prevents_plan(findings):
@@ -171,10 +170,10 @@ def proposed_up(tools: RunTools, source: str, target: str) -> Proposal:
 
 
 def _bring_up(tools: RunTools, source: str, target: str) -> dict[str, object]:
-    """Bring the new region up, and the others to knowing of it; check the new one."""
+    """Bring the new region up, link the others to it, and check the new one."""
     environment, journal = tools.environment, tools.journal
     proposal = proposed_up(tools, source, target)
-    # Also when nothing is left to change: a run that was killed at its end has not said where the regions stand.
+    # Also when nothing is left to change: a run that was killed at its end did not record the regions.
     tools.catalog.keep(environment.release(), deployed_releases(journal).links)
     deploy(environment, journal, proposal)
     wrong = [each for each in validate(environment, journal, regions=[target]).results if not each.passed]
@@ -190,10 +189,10 @@ def _bring_up(tools: RunTools, source: str, target: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Retirement:
-    """A region that is to be taken down: the edit of the settings, and what the engine would do.
+    """A region that will be removed: the edit of the settings, and what the engine would do.
 
     Args:
-        environment: by the settings without it.
+        environment: with the settings that no longer name the region.
     """
 
     region: str
@@ -202,7 +201,7 @@ class Retirement:
     proposal: Proposal
 
     def require_allowed(self, primary: str) -> None:
-        """Raises PlanRefused for what stands in the way, Refused for data that would be lost and may not be."""
+        """Raises PlanRefused for errors of the plan, Refused when data would be lost without permission."""
         errors = self.proposal.plan.errors
         if any(each.code != LOSS for each in errors):
             raise PlanRefused(errors)
@@ -235,7 +234,7 @@ def require_movable(config: MigrationConfig, source: str, target: str) -> None:
 
 
 def news_of(source: str, target: str) -> SagaNews:
-    """A move in words."""
+    """The messages of a move."""
     return SagaNews(
         "move",
         f"move from {source} to {target}",
@@ -248,17 +247,17 @@ def news_of(source: str, target: str) -> SagaNews:
 
 
 def command_of(source: str, target: str) -> str:
-    """What begins a move, and goes on with it, as it is typed."""
+    """The command that begins and continues a move."""
     return f"regionshift move --from {source} --to {target}"
 
 
 def unfinished(journal: Journal) -> RunView | None:
-    """The newest move that was stopped or killed."""
+    """The newest open move."""
     return next((view for view in journal.unfinished() if view.kind == "move"), None)
 
 
 def ends_of(view: RunView) -> tuple[str, str]:
-    """From where to where a move goes. Raises WorkFailed when its first event does not say."""
+    """The source and the target of a move. Raises WorkFailed when its first event does not have them."""
     found = view.opened.get("move")
     if not isinstance(found, Mapping):
         raise WorkFailed("the plan of this move cannot be read", where=view.run_id, error_id="RS-STATE-002")
@@ -266,10 +265,10 @@ def ends_of(view: RunView) -> tuple[str, str]:
 
 
 def open_run(journal: Journal, source: str, target: str) -> RunJournal:
-    """The run of this move: a new one, or the one that is open.
+    """The run of this move: the open one, or a new one.
 
     Raises:
-        Refused: another move is not finished, or this one is being taken back.
+        Refused: another move is not finished, or this one is being undone.
     """
     view = unfinished(journal)
     if view is None:
@@ -292,15 +291,15 @@ def open_run(journal: Journal, source: str, target: str) -> RunJournal:
 
 
 def goes_back(journal: Journal, view: RunView) -> bool:
-    """Whether taking an open move back was begun."""
+    """Whether the undo of an open move has begun."""
     return saga_state(journal, view.run_id, STEPS).backward
 
 
 def require_way_back(view: RunView, primary: str, journal: Journal) -> None:
-    """Raises Refused when an open move has made the new region the primary: only another change turns that.
+    """Raises Refused when an open move has made the new region the primary: only another promotion reverses that.
 
     Args:
-        primary: by the settings as they are, while no change of primary is open.
+        primary: the primary of the settings.
     """
     source, target = ends_of(view)
     if primary != target or _is_promoting(journal):
@@ -314,9 +313,9 @@ def require_way_back(view: RunView, primary: str, journal: Journal) -> None:
 
 
 def stop(tools: RunTools, view: RunView) -> dict[str, object]:
-    """End an open move where it is, with what it copied itself taken back; the new region stays a secondary.
+    """End an open move where it is, and undo its migrations. The new region stays a secondary.
 
-    From the first event of it nobody goes forward with the move. Done twice is no harm.
+    Once it has begun, the move cannot go forward any more. It may be done twice.
     """
     journal, run_id = tools.journal, view.run_id
     tools.environment.engine.release_lock()
@@ -331,10 +330,10 @@ def stop(tools: RunTools, view: RunView) -> dict[str, object]:
 
 
 def with_target(config: MigrationConfig, settings: Path, target: str, load: Loader) -> str | None:
-    """The file's text with ``target`` named as the last secondary; None when it is named. Changes nothing.
+    """The text of the settings with ``target`` as the last secondary; None when they name it. Changes nothing.
 
     Raises:
-        InputError: the file cannot be changed exactly, or not at all, or the regions come from elsewhere.
+        InputError: the file cannot be edited or written, or the regions come from elsewhere.
     """
     if target in config.all_regions:
         return None
@@ -347,7 +346,7 @@ def with_target(config: MigrationConfig, settings: Path, target: str, load: Load
 
 
 def name_target(config: MigrationConfig, settings: Path, target: str, load: Loader) -> dict[str, object]:
-    """Name ``target`` as the last secondary in the file, unless it is named. Raises as :func:`with_target`."""
+    """Add ``target`` as the last secondary to the settings file, unless it is there. Raises as :func:`with_target`."""
     after = with_target(config, settings, target, load)
     if after is None:
         return {"settings": "it is named"}
@@ -356,11 +355,11 @@ def name_target(config: MigrationConfig, settings: Path, target: str, load: Load
 
 
 def propose_retirement(tools: RunTools, region: str, *, allow_data_loss: bool) -> Retirement:
-    """What taking ``region`` out of the environment would do. Changes nothing but what a killed run left.
+    """The plan that removes ``region`` from the environment. Changes nothing, except that it cleans up a killed run.
 
     Raises:
-        InputError: it is no secondary, or the file cannot be changed exactly, or not at all.
-        Refused: the settings say more than that it goes.
+        InputError: the region is no secondary, or the file cannot be edited or written.
+        Refused: the settings also change something else.
     """
     environment, settings, load = tools.environment, tools.settings, tools.load
     refresh = mend(environment, tools.journal).half_done
@@ -389,9 +388,9 @@ def propose_retirement(tools: RunTools, region: str, *, allow_data_loss: bool) -
 def retire(
     tools: RunTools, found: Retirement, listeners: Sequence[RunListener[RunStep]]
 ) -> tuple[str, News, Sequence[str]]:
-    """Take a region out of the settings and of the environment; gives the run, what is told of it, and to whom.
+    """Remove a region from the settings and the environment. Returns the run, its message and the regions that get it.
 
-    The file goes first, so that a retirement that is killed is finished by `up`.
+    The file is written first, so that `up` finishes a retirement that was killed.
     """
     journal = tools.journal
     journal.changing()

@@ -1,4 +1,4 @@
-"""A fenced region comes back: shut first, then brought up as a secondary, then opened. Done again, it goes on."""
+"""Bring a fenced region back: close its bucket, open its roles, and make it a secondary again."""
 
 from __future__ import annotations
 
@@ -54,32 +54,32 @@ def require_fenced(journal: Journal, region: str) -> None:
 
 
 def plan_return(tools: RunTools, region: str) -> Plan:
-    """What the return of ``region`` changes.
+    """The plan of the return of ``region``.
 
     Raises:
         InputError: it is not fenced. Refused: see :func:`require_nothing_else`.
-        PlanRefused: something stands in the way of planning.
+        PlanRefused: no plan can be made.
     """
     environment, catalog, journal = tools.environment, tools.catalog, tools.journal
     require_fenced(journal, region)
     remains = mend(environment, journal)
     primary = environment.config.regions.primary
     require_nothing_else(environment, catalog, deployed_releases(journal), primary, {region}, tools.settings)
-    # One engine run for all regions leaves none out.
+    # One engine run changes all regions, so all must answer.
     regional = region_findings(environment, tolerate=False)
     findings = before_plan(environment, journal, catalog, tools.machine, regional, refresh=True)
     if prevents_plan(findings):
         raise PlanRefused(findings)
     findings += remains.findings
     if environment.config.target == "aws":
-        # What was being made there when it was lost is noted nowhere any more.
+        # The note of what was being made there when it was lost is gone.
         findings += orphan_findings(environment)
-    # What was changed by hand while the region was away is put right too, so it is read back.
+    # Refresh, to also undo what somebody changed by hand while the region was away.
     return propose(environment, findings, refresh=True).plan
 
 
 def look_before_return(tools: RunTools, region: str) -> None:
-    """What the copying back needs, asked before the first step. Raises InputError, Refused."""
+    """Check what copying back needs, before the first step. Raises InputError, Refused."""
     with copies_of(tools, tools.environment.config.regions.primary, region) as copies:
         copies.look_before_return()
 
@@ -87,10 +87,10 @@ def look_before_return(tools: RunTools, region: str) -> None:
 def rejoin(
     tools: RunTools, region: str, listeners: Sequence[RunListener[RunStep]] = ()
 ) -> dict[str, dict[str, Any]]:
-    """Bring ``region`` back, as one run; gives what each step said.
+    """Bring ``region`` back, as one run. Returns what each step said.
 
     Raises:
-        RegionshiftError: a step could not be done; the region stays fenced, and the same command goes on.
+        RegionshiftError: a step failed. The region stays fenced, and the same command continues.
     """
     environment, journal = tools.environment, tools.journal
     rest = tuple(each for each in fenced_regions(journal) if each != region)
@@ -107,7 +107,7 @@ def rejoin(
 
 @dataclass(frozen=True)
 class RejoinRun(SagaRun):
-    """The return of one region; ``still_fenced``: the others that are."""
+    """The return of one region. ``still_fenced``: the other fenced regions."""
 
     environment: Environment
     journal: Journal
@@ -120,17 +120,17 @@ class RejoinRun(SagaRun):
 
     @property
     def event_region(self) -> str:
-        """As of every run."""
+        """See `RunKind`."""
         return self.region
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
-        """As of every run."""
+        """See `RunKind`."""
         return tuple(replace(step, regions=(self.region,)) for step in STEPS)
 
     @property
     def news(self) -> SagaNews:
-        """As of every run."""
+        """See `RunKind`."""
         return SagaNews(
             "rejoin",
             f"return of {self.region}",
@@ -141,12 +141,12 @@ class RejoinRun(SagaRun):
         )
 
     def told_regions(self, state: SagaState) -> Sequence[str]:
-        """Those that are up."""
+        """The regions that are up."""
         del state
         return deployed_releases(self.journal).regions_up
 
     def end(self, state: SagaState) -> RunEnd:
-        """With every region at the release, and who is still fenced."""
+        """See `RunKind`. The result has the release of every region, and the regions that are still fenced."""
         del state
         digest = self.environment.release().digest
         regions = {
@@ -156,12 +156,12 @@ class RejoinRun(SagaRun):
         return RunEnd("succeeded", result)
 
     def figures(self, closed: RunView) -> str:
-        """As of every run."""
+        """See `RunKind`."""
         took = (closed.ended - closed.started).total_seconds() if closed.ended else 0.0
         return f"it took {took:.0f} s"
 
     def explained(self, step: RunStep, error: Exception) -> Exception:
-        """With the command that goes on: whoever reads only the error has it too."""
+        """See `RunKind`. The remedy has the command that continues."""
         del step
         if isinstance(error, self.step_errors):
             return WorkFailed(
@@ -175,7 +175,7 @@ class RejoinRun(SagaRun):
         return error
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
-        """As of every run."""
+        """See `RunKind`."""
         del state, doubt
         environment, config, region = self.environment, self.environment.config, self.region
         primary = config.regions.primary
@@ -191,14 +191,14 @@ class RejoinRun(SagaRun):
             case "turn":
                 release = environment.release()
                 program = environment.program(environment.same_everywhere(release), links=release)
-                # What was shut was shut by hand, so the engine has to look before it can put it right.
+                # The fence was not made by the engine, so it must refresh before it can remove it.
                 record = environment.engine.up(
                     program, excluded=environment.excluded, refresh=True, checkpoints=True
                 )
                 return {"changed": len(record.changes)}
             case "copy-back":
                 copies = self.copies(primary, region)
-                # The region's outputs are there since the turn.
+                # The region has outputs only since the turn.
                 carrying = replace(copies.carrying, outputs=Outputs(environment.engine.outputs()))
                 return replace(copies, carrying=carrying).copy_back(self.run_id)
         return self._validate()

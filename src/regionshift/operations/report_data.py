@@ -1,7 +1,7 @@
-"""What `report` shows: one run from beginning to end and how the environment stands, as plain data for JSON.
+"""The data of `report`: one run from beginning to end, and the state of the environment, as plain data for JSON.
 
-It is told by the journal and the kept releases alone. Nothing is asked of AWS, so that the report of a run is the same
-whenever it is made, and can be made while a region is down.
+It comes from the journal and the kept releases alone, without a call to AWS. So the report of a run is always the same,
+also while a region is down.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from regionshift.settings.config import Regions
 from regionshift.settings.regions import PLACES
 
 FORMAT = 1
-"""Of the data; it grows when a field changes its meaning or goes."""
+"""The version of the data. It grows when a field changes its meaning, or is removed."""
 _MOST_RUNS = 20
 _MOST_LOOKED_AT = 100  # runs, for the newest measurement of a delay
 _MOST_MIGRATIONS = 5
@@ -59,7 +59,7 @@ _OF_A_DEPLOYMENT = {
     "links": "join regions",
     "links/validate": "check replication",
 }
-# A change of primary: which of its steps are about one region. The others are about all that change.
+# Steps of a change of primary that are about the new primary. Most others are about all regions.
 _AT_THE_NEW = ("validate", "last-copy", "gather")
 
 
@@ -68,10 +68,11 @@ class ReportedStep:
     """One attempt at one step of a run.
 
     Args:
-        label: what it does, in words. action: its name without its wave. back: it is of the way back.
-        ended: None when nobody saw its end. state: ``done``, ``failed``, ``left`` (nothing was done, as a region takes
-            no part), ``open`` (a command may be at it), or ``cut off`` (its command was stopped or killed).
-        notes: what it said of its end. error: why it failed. said: all that the journal keeps of its end.
+        label: what it does, in words. action: its name without its wave. back: it belongs to the way back.
+        ended: None when its end was not recorded.
+        state: ``done``, ``failed``, ``left`` (nothing was done, as a region takes no part), ``open`` (a command may
+            work on it), or ``cut off`` (its command was stopped or killed).
+        notes: its result in words. error: why it failed. said: its whole result.
     """
 
     step: str
@@ -90,7 +91,7 @@ class ReportedStep:
 
 @dataclass(frozen=True)
 class Turn:
-    """One moment of a run that did not go straight on: a failure, a decision, a step that was taken back."""
+    """One turn of a run: a failure, a decision, or a step of the way back."""
 
     at: datetime
     what: str
@@ -103,9 +104,9 @@ class ReportedRun:
     """One run from beginning to end.
 
     Args:
-        tone: ``good``, ``back`` (taken back as it should be), ``bad``, or ``open``. told: how it ended, in words.
-        waves: the regions that changed together, in order. per_region: what became of each.
-        go_on: what goes on with it while it is open. taken_back_by, parts, missing: as `RunStory` has them.
+        tone: ``good``, ``back`` (rolled back as it should be), ``bad``, or ``open``. told: how it ended, in words.
+        waves: the regions that changed together, in order. per_region: the result for each region.
+        go_on: the command that continues it while it is open. taken_back_by, parts, missing: see `RunStory`.
     """
 
     run: str
@@ -137,10 +138,10 @@ def report_data(
     by: str,
     version: str,
 ) -> dict[str, Any]:
-    """All that the page shows, as plain JSON.
+    """Everything that the page shows, as plain JSON.
 
     Args:
-        run: a name as `run_named` takes it; None for the newest run, if there is any. by: who makes the report.
+        run: a name for `run_named`; None for the newest run, if there is one. by: who makes the report.
 
     Raises:
         InputError: there is no such run, or several may be meant.
@@ -177,7 +178,7 @@ def report_data(
 
 
 def _reported(journal: Journal, store: ReleaseStore, name: str) -> ReportedRun:
-    """One run, with those that it began itself."""
+    """One run, with the runs that it began."""
     story = story_of(journal, store, name)
     run = story.run
     view = journal.view(run.run_id)
@@ -208,7 +209,7 @@ def _reported(journal: Journal, store: ReleaseStore, name: str) -> ReportedRun:
 
 
 def _per_region(journal: Journal, view: RunView, story: RunStory) -> Mapping[str, str]:
-    """What became of each region of a deployment in waves; of a damaged one, how its end left each."""
+    """The result for each region of a deployment in waves; when its record is damaged, by its end alone."""
     if "plan" not in view.opened:
         return {}
     if story.missing:
@@ -256,7 +257,7 @@ def _waves(view: RunView) -> tuple[tuple[str, ...], ...]:
 
 
 def _steps(story: RunStory, where: Mapping[str, tuple[str, ...]]) -> Iterator[ReportedStep]:
-    """Every attempt at every step, in the order in which they began; ``where`` as `_places` has it."""
+    """Every attempt at every step, in the order in which they began. ``where``: see `_places`."""
     words = _OF_A_DEPLOYMENT if story.run.kind in ("deployment", "rollback", "destroy") else {}
     attempts = [step for step in story.steps if step.end != "decided"]
     for place, step in enumerate(attempts):
@@ -281,7 +282,7 @@ def _steps(story: RunStory, where: Mapping[str, tuple[str, ...]]) -> Iterator[Re
 
 
 def _places(view: RunView, everywhere: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    """The regions of each step that does not say so itself; under "" those of every other step."""
+    """The regions of each step whose events do not name them. Under "": those of every other step."""
     found: dict[str, tuple[str, ...]] = {"": everywhere}
     if view.kind == "promotion":
         change = promotion_from_json(view.opened.get("promotion"))
@@ -292,7 +293,7 @@ def _places(view: RunView, everywhere: tuple[str, ...]) -> Mapping[str, tuple[st
 
 
 def _notes(said: Mapping[str, object]) -> Iterator[str]:
-    """What a step said of its end, in words; what is not known here is left out."""
+    """The result of a step in words. Data that is not known here is left out."""
     for name in ("engine", "left", "warning"):
         if said.get(name):
             yield f"{said[name]}"
@@ -317,7 +318,7 @@ def _notes(said: Mapping[str, object]) -> Iterator[str]:
 
 
 def _turns(story: RunStory, steps: Sequence[ReportedStep]) -> Iterator[Turn]:
-    """Failures, decisions and what was taken back, in order."""
+    """Failures, decisions and steps of the way back, in order."""
     found = [
         Turn(step.began, "somebody decided to take it back", ())
         for step in story.steps
@@ -362,9 +363,9 @@ def _links(
     known: Mapping[str, LastChecks],
     linked: Regions,
 ) -> list[dict[str, Any]]:
-    """Every replication, with the newest delay that was measured since the primary is the primary.
+    """Every replication, with the newest delay since the last change of primary.
 
-    A run measured it, or a `validate` that is no run.
+    It was measured by a run, or by a `validate`, which is no run.
     """
     turned = next((run for run in runs if run.outcome == "promoted"), None)
     by_runs, found = last_measured_in(journal, linked.secondaries, _MOST_LOOKED_AT), []
@@ -382,7 +383,7 @@ def _links(
 
 
 def _of_last(known: Mapping[str, LastChecks]) -> dict[str, Any] | None:
-    """The last answers of every region, for a run that asked nothing itself; None when there are none."""
+    """The last checks of every region, for a run without checks of its own; None when there are none."""
     if not known:
         return None
     results = [result for checks in known.values() for result in as_data(checks.results)]
@@ -394,10 +395,10 @@ def _of_last(known: Mapping[str, LastChecks]) -> dict[str, Any] | None:
 
 
 def checks_of(run: ReportedRun) -> dict[str, Any] | None:
-    """The answers to the checks of a run and its parts, the last of each; None when they asked none, or kept none.
+    """The last answer to each check of a run and its parts; None when they made no checks, or kept none.
 
-    What was asked on the way back stands only where nothing was asked on the way there: it says that all is well again,
-    and not what was wrong.
+    A check of the way back counts only without one of the way there: it shows that all is well again, and not what was
+    wrong.
     """
     there, back = dict[tuple[str, str], dict[str, Any]](), dict[tuple[str, str], dict[str, Any]]()
     at = None
@@ -411,7 +412,7 @@ def checks_of(run: ReportedRun) -> dict[str, Any] | None:
 
 
 def _migrations(journal: Journal, runs: Sequence[RunSummary], view: RunView | None) -> list[dict[str, Any]]:
-    """The migration that the report is about, or else the newest ones, as the journal has them."""
+    """The migration of the reported run, or else the newest ones, by the journal."""
     of_data = [run for run in runs if run.of_data]
     names = list(dict.fromkeys(run.subject for run in of_data))
     if view is not None and view.of_data:
@@ -492,7 +493,7 @@ def _add_taking_back(told: dict[str, Any], view: RunView) -> None:
 
 
 def _releases(journal: Journal, store: ReleaseStore, view: RunView | None) -> dict[str, Any]:
-    """The releases that the run comes from and goes to, and those that regions run now, side by side; oldest first."""
+    """The releases before and after the run, and those that regions run now, side by side, oldest first."""
     deployed = deployed_releases(journal).releases
     wanted = [digest for digest in deployed.values() if digest]
     opened = view.opened if view else {}
@@ -524,7 +525,7 @@ def _releases(journal: Journal, store: ReleaseStore, view: RunView | None) -> di
 
 
 def _side_by_side(records: Sequence[ReleaseRecord]) -> list[dict[str, Any]]:
-    """One row a value that differs somewhere; of secrets only where they differ."""
+    """One row for each value that differs. Of secrets only which of their values each release has."""
     changes: dict[str, dict[int, tuple[object, object]]] = {}
     for place, (one, other) in enumerate(pairwise(records)):
         for each in differences(one.content, other.content, one.secret_digests, other.secret_digests):
@@ -543,7 +544,7 @@ def _side_by_side(records: Sequence[ReleaseRecord]) -> list[dict[str, Any]]:
 
 
 def _numbered(secret: str, records: Iterable[ReleaseRecord]) -> list[object]:
-    """Which of its values a secret had in each release, as ``value 1``; None where it was not there."""
+    """The number of the secret's value in each release, as ``value 1``; None when the release does not have it."""
     digests = [record.secret_digests.get(secret) for record in records]
     order = list(dict.fromkeys(filter(None, digests)))
     return [f"value {order.index(digest) + 1}" if digest else None for digest in digests]
@@ -565,7 +566,7 @@ def _told_run(run: RunSummary) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The run with its times as text; what steps said stands in words already."""
+    """``value`` as plain JSON, without the raw results of steps, which ``notes`` has in words."""
     if isinstance(value, ReportedRun):
         return _plain({**asdict(value), "parts": value.parts})
     if isinstance(value, Mapping) and "notes" in value:

@@ -1,6 +1,6 @@
-"""What every region says of itself now: alarms, metrics without data, how far its replication is behind.
+"""What every region reports now: red alarms, metrics without data, and how far its replication is behind.
 
-All regions are asked at once, and one that does not answer is said so instead of waited for.
+All regions are asked at once. One that does not answer in time is reported so, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _AnswerT = TypeVar("_AnswerT")
 
 @dataclass(frozen=True)
 class ReplicationNow:
-    """How far a region is behind the primary: seconds, and what waits. None is not known.
+    """How far a region is behind the primary: seconds, and what still waits. None: not known.
 
     Args:
-        at: when that was so. by: who measured it, ``CloudWatch`` or ``validate``.
+        at: the time of the measurement. by: ``CloudWatch`` or ``validate``.
     """
 
     seconds: float | None
@@ -54,7 +54,7 @@ class ReplicationNow:
 
 @dataclass(frozen=True)
 class Signals:
-    """What the regions say.
+    """The answers of the regions.
 
     Args:
         red: alarms in ALARM. unread: {region: why} where they could not be read.
@@ -75,7 +75,7 @@ class Signals:
 
 @dataclass(frozen=True)
 class _Answer:
-    """One region's; each of ``unread``, ``away`` and ``unmeasured`` says why something is not known."""
+    """The answer of one region. ``unread``, ``away`` and ``unmeasured`` say why something is not known."""
 
     red: Sequence[RedAlarm] = ()
     silent: str = ""
@@ -89,11 +89,11 @@ class _Answer:
 def signals_of(
     environment: Environment, regions: Collection[str], linked: Regions, *, patience: float = PATIENCE
 ) -> Signals:
-    """What ``regions`` say: the environment's alarms, those that the settings name, and the replication.
+    """Ask ``regions`` for the environment's alarms, the alarms that the settings name, and the replication.
 
     Args:
-        linked: the primary and the secondaries that it replicates to, as they are deployed.
-        patience: seconds, after which a region counts as one that does not answer.
+        linked: the primary and the secondaries that it replicates to, as deployed.
+        patience: seconds after which a region counts as one that does not answer.
     """
     if not regions:
         return Signals()
@@ -135,9 +135,9 @@ def signals_of(
 def answers_within(
     seconds: float, regions: Collection[str], ask: Callable[[str], _AnswerT]
 ) -> dict[str, _AnswerT]:
-    """What ``ask`` gives for each region, all at once; those that have not answered by then are missing.
+    """The results of ``ask`` for each region, all asked at once. Regions that are late are missing.
 
-    A call that still waits keeps no command from ending. Raises what ``ask`` raises.
+    A call that still waits does not keep the command from ending. Raises what ``ask`` raises.
     """
     told: SimpleQueue[tuple[str, _AnswerT | None, BaseException | None]] = SimpleQueue()
 
@@ -166,8 +166,8 @@ def _replication(environment: Environment, clients: Clients, linked: Regions, re
     """How far ``region`` is behind, by the newest figures of the last 15 minutes.
 
     S3 publishes these figures each minute in the destination's region (S3 User Guide, "Using S3 Replication
-    metrics"); of each the maximum is the valid statistic (S3 User Guide, "Metrics and dimensions"). The embedded AWS
-    has none.
+    metrics"). Their valid statistic is the maximum (S3 User Guide, "Metrics and dimensions"). The embedded AWS has
+    none.
     """
     config, now = environment.config, environment.now()
     if config.target != "aws" or region not in linked.secondaries:

@@ -1,4 +1,4 @@
-"""What `status` says: where every region stands, what is not well since when, and what mends it."""
+"""The report of `status`: the state of each region, each problem with its time, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ ProblemKind = Literal[
 
 @dataclass(frozen=True)
 class LastChange:
-    """The newest finished change: who made it, how it ended and why, as the journal has it.
+    """The newest finished change: who made it, how it ended and why, by the journal.
 
-    ``go_on``: the command that mends it, where it did not succeed.
+    ``go_on``: the next command when it did not succeed.
     """
 
     run: str
@@ -63,7 +63,7 @@ class LastChange:
 
 @dataclass(frozen=True)
 class StatusProblem:
-    """One thing that is not well: a sentence, and the command or the sentence that says what to do; it may be empty."""
+    """One problem: a sentence, and the command or the sentence that says what to do, or nothing."""
 
     kind: ProblemKind
     what: str
@@ -71,7 +71,7 @@ class StatusProblem:
 
 
 def told_outcome(run: RunSummary) -> str:
-    """How a run ended, for a person: what was taken back failed, unless taking back was what it was for."""
+    """How a run ended, for people. A run that was rolled back has failed, unless it is a rollback."""
     outcome = (run.outcome or "not finished").replace("_", " ")
     if outcome != "rolled back":
         return outcome
@@ -81,7 +81,7 @@ def told_outcome(run: RunSummary) -> str:
 
 
 def last_change(journal: Journal, regions: Mapping[str, RegionState]) -> LastChange | None:
-    """The newest change that has ended; of a kind that is not known nobody can tell how it went."""
+    """The newest change that has ended. Kinds that this version does not know are left out."""
     for run in journal.history():
         if run.of_data or run.ended is None:
             continue
@@ -101,7 +101,7 @@ def last_change(journal: Journal, regions: Mapping[str, RegionState]) -> LastCha
 
 
 def releases_among(regions: Mapping[str, RegionState]) -> dict[str, list[str]]:
-    """The releases that regions run now, each with its regions; those that are down or fenced are not counted."""
+    """The releases that regions run now, each with its regions. Without regions that are down or fenced."""
     found: dict[str, list[str]] = {}
     for region, state in regions.items():
         if state.release is not None and not state.note:
@@ -111,7 +111,7 @@ def releases_among(regions: Mapping[str, RegionState]) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class EnvironmentSeen:
-    """Which environment it is, and when it was looked at. ``rpo``: seconds that its replication may be late."""
+    """The environment, and when it was looked at. ``rpo``: seconds that its replication may be late."""
 
     name: str
     account: str
@@ -122,18 +122,19 @@ class EnvironmentSeen:
 
     @classmethod
     def of(cls, config: MigrationConfig, primary: str, at: datetime) -> EnvironmentSeen:
-        """Of its settings; ``primary`` may still be another than theirs."""
+        """From its settings. ``primary`` may differ from theirs until the next `up`."""
         return cls(config.suffix, config.account, config.target, primary, config.recovery.rpo, at)
 
 
 @dataclass(frozen=True)
 class StatusReport:
-    """How an environment stands.
+    """The state of an environment.
 
     Args:
-        regions: as finished runs left each, and as far as an open one has changed it. links: the release of the links.
-        migrations: each as data, with whether a living command works on it (``running``). migrations_unread: which
-            cannot be read, and why. checks: of each region that runs the release which was checked last.
+        regions: as finished runs left them, with the changes of open runs. links: the release of the links.
+        migrations: each as data; ``running`` says whether a living command works on it.
+        migrations_unread: which cannot be read, and why.
+        checks: the last checks of each region that still runs the release that was checked.
     """
 
     place: EnvironmentSeen
@@ -155,27 +156,27 @@ class StatusReport:
 
     @property
     def is_well(self) -> bool:
-        """Whether all is as it should be.
+        """Whether there is no problem.
 
-        What a living command works on is; what lies beside it is not. Nor is a migration whose record cannot be read:
-        it may be open.
+        A run that a living command works on is no problem. Another open run is one, and so is a migration whose record
+        cannot be read, as it may be open.
         """
         return not self.problems
 
     @property
     def problems(self) -> tuple[StatusProblem, ...]:
-        """All that is not well, what is to be looked at first coming first."""
+        """All problems, the most urgent first."""
         return tuple(self._problems())
 
     @property
     def next_command(self) -> str:
-        """What to do now; empty when there is nothing to do, or a living command does it."""
+        """The next command; empty when there is nothing to do, or a living command does it."""
         commands = (problem.go_on for problem in self.problems if problem.go_on)
         nothing_up = not any(state.release for state in self.regions.values())
         return next(commands, "regionshift up" if nothing_up and not self.is_changing else "")
 
     def replication(self, region: str) -> ReplicationNow | None:
-        """How far a region is behind: what CloudWatch says now, else what its last checks measured."""
+        """How far a region is behind, by CloudWatch now, or else by its last checks."""
         if found := self.signals.replication.get(region):
             return found
         checks = self.checks.get(region)
@@ -184,7 +185,7 @@ class StatusReport:
         return ReplicationNow(checks.replication_seconds, None, None, checks.at, "validate")
 
     def health(self, region: str) -> str:
-        """How one region is, in a few words."""
+        """The health of one region, in a few words."""
         state, signals = self.regions[region], self.signals
         if state.note:
             shut = "not shut" if is_half_fenced(state) else "fenced" if is_fenced(state) else ""
@@ -264,7 +265,7 @@ class StatusReport:
             if state.settled:
                 continue
             if is_fenced(state):
-                # While it is away, shutting it comes first.
+                # Shutting it is urgent: it may be back at any moment.
                 go_on = "regionshift up" if is_half_fenced(state) else f"regionshift up --rejoin {region}"
                 yield StatusProblem("fenced region", f"{region}: {state.note}", go_on)
             elif state.note == DOWN:
@@ -272,7 +273,7 @@ class StatusReport:
                 yield StatusProblem("down region", said, "regionshift up")
             else:
                 said = f"{region}: {state.note}" if state.note else f"{region} is between two releases"
-                # What left it so is told with its own command.
+                # The run that left it so is a problem with a command of its own.
                 told = self.unfinished or self.half_done
                 yield StatusProblem("unsettled region", said, "" if told else "regionshift up")
 
@@ -324,7 +325,7 @@ class StatusReport:
 
 
 def verdict_of(problems: Sequence[StatusProblem]) -> str:
-    """How many of what there are, in a line; empty when there is nothing."""
+    """The number of problems of each kind, in a line; empty when there are none."""
     return ", ".join(_counted(number, kind) for kind, number in Counter(p.kind for p in problems).items())
 
 
@@ -333,7 +334,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
-    """How the environment stands; asks every region.
+    """Ask every region, and report the state of the environment.
 
     Args:
         store, scope: where its lock is.
@@ -368,9 +369,9 @@ def status_of(tools: RunTools, store: StateStore, scope: str) -> StatusReport:
 
 
 def regions_now(environment: Environment, journal: Journal) -> dict[str, RegionState]:
-    """Every region as the finished runs left it, and as far as an open one has changed it; the primary first.
+    """Every region as finished runs left it, with the changes of open runs. The primary of the settings comes first.
 
-    A region that is no more in the settings and has nothing is left out.
+    Leaves out regions that are not up and no longer in the settings.
     """
     found = dict(with_fenced(deployed_releases(journal), journal).regions)
     found |= changed_by_open_runs(journal)

@@ -1,4 +1,4 @@
-"""The whole story of one run: what it changed, its steps, what failed, what was taken back and why."""
+"""The whole story of one run: what it changed, its steps, what failed, what was rolled back and why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StoryStep:
     """One attempt at a step, in the order in which they began.
 
     Args:
-        regions: that it was about; none when it was about all. seconds: it took; None when it never said its end.
+        regions: the regions of the step; empty for all. seconds: how long it took; None when it never ended.
         said: what the journal keeps of its end.
     """
 
@@ -40,20 +40,20 @@ class StoryStep:
 
     @property
     def back(self) -> bool:
-        """Whether it took something back."""
+        """Whether it undid something."""
         return self.name.startswith(_BACK)
 
     @property
     def why(self) -> str:
-        """What it failed with; empty when it did not."""
+        """The error it failed with; empty when it did not fail."""
         return str(self.said.get("error", "failed")) if self.end == "failed" else ""
 
 
 @dataclass(frozen=True)
 class SettingsChange:
-    """What differs between what regions ran before a run and what it was to bring them.
+    """The difference between the releases of regions before a run and the releases that the run deploys.
 
-    ``unknown``: why the difference cannot be told. ``before`` is None where nothing was before.
+    ``unknown``: why the difference is not known. ``before`` is None when the regions had no release.
     """
 
     regions: tuple[str, ...]
@@ -65,11 +65,12 @@ class SettingsChange:
 
 @dataclass(frozen=True)
 class RunStory:
-    """A run as a person asks for it.
+    """Everything about one run.
 
     Args:
-        ended_as: how it ended, in words. regions: {region: how it was left}. taken_back_by: later runs that took it
-            back. parts: runs that it began. missing: what of its record cannot be read; empty when all of it can.
+        ended_as: how it ended, in words. regions: {region: how the run left it}.
+        taken_back_by: later runs that undid it. parts: runs that it began.
+        missing: says what of its record cannot be read; empty when nothing is missing.
     """
 
     run: RunSummary
@@ -88,7 +89,7 @@ class RunStory:
 
     @property
     def turned(self) -> StoryStep | None:
-        """What made it go back: the step that failed, or what a person decided; None when nothing was taken back."""
+        """The failed step, or the decision, that began the way back; None without a way back."""
         backward = next((place for place, step in enumerate(self.steps) if step.back), None)
         if backward is None:
             return None
@@ -125,7 +126,7 @@ def story_of(journal: Journal, releases: ReleaseStore, name: str) -> RunStory:
 
     Raises:
         InputError: there is no such run, or several may be meant.
-        StateDamaged: not even its beginning and its end can be read.
+        StateDamaged: neither its events nor its copy can be read.
     """
     view = journal.view(run_named(journal, name))
     run, history = summarize(view), journal.history()
@@ -185,7 +186,7 @@ def _steps(events: Iterable[Event]) -> Iterator[StoryStep]:
 
 
 def _changes(view: RunView, releases: ReleaseStore) -> Iterator[SettingsChange]:
-    """One for all regions that go from the same release to the same one."""
+    """One for all regions with the same release before and after."""
     alike: dict[tuple[str | None, str | None], list[str]] = {}
     plan = view.opened.get("plan")
     if isinstance(plan, Mapping):
@@ -218,7 +219,7 @@ def _difference(
 
 
 def _previous(releases: ReleaseStore, digest: str) -> str | None:
-    """The release before one that was made; None for the first, and for one that is no longer kept."""
+    """The release before ``digest``; None for the first, and when it is no longer kept."""
     try:
         return releases.find(digest).previous
     except RegionshiftError:
@@ -230,7 +231,7 @@ def _left(view: RunView) -> Mapping[str, Any]:
 
 
 def _regions(view: RunView) -> dict[str, str]:
-    """How each region was left, as the end of the run says it."""
+    """How the run left each region, by its result."""
     plan = view.opened.get("plan") or view.opened.get("promotion")
     before = plan.get("before", {}) if isinstance(plan, Mapping) else {}
     found = {}
@@ -246,7 +247,7 @@ def _regions(view: RunView) -> dict[str, str]:
 
 
 def _parts(view: RunView, history: Sequence[RunSummary]) -> Iterator[RunSummary]:
-    """The runs that this one began, the oldest first: while it was open, of a kind that is a part of its kind."""
+    """The runs that this one began, the oldest first: those of a kind that is a part of its kind, while it was open."""
     row = row_of(view)
     kinds = {kind for each in RUN_KINDS if row and row.name in each.part_of for kind in each.kinds}
     for run in reversed(history):

@@ -1,6 +1,6 @@
-"""The kinds of runs, a row each: how an open one is found, goes on, is taken back, and what it says of itself.
+"""The kinds of runs, a row each: how an open run is found, continued, undone and shown.
 
-`status`, `doctor`, `up`, `resume` and `history` go over `RUN_KINDS` and know no kind by name.
+`status`, `doctor`, `up`, `resume` and `history` use `RUN_KINDS` and know no kind by name.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ RESUME = "regionshift resume, or regionshift resume --back"
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run without an end: its next step, where it stands in words, and the command that goes on with it.
+    """A run without an end: its next step, its position in words, and the command that continues it.
 
-    ``running``: a command that is alive works on it, so there is nothing to go on with.
+    ``running``: a living command works on it, so there is nothing to continue.
     """
 
     run: str
@@ -45,7 +45,7 @@ class OpenRun:
 
 @dataclass(frozen=True)
 class RunPosition:
-    """Where an open run stands: its next step, the same in words, and what it has made of regions by now."""
+    """The position of an open run: its next step, the same in words, and the regions as it has changed them."""
 
     next: str | None
     at: str
@@ -54,7 +54,7 @@ class RunPosition:
 
 
 def by_last_step(journal: Journal, view: RunView) -> RunPosition:
-    """At the newest step that began and did not end."""
+    """The position at the newest step that began and did not end."""
     del journal
     step = view.in_doubt[-1].step if view.in_doubt else None
     return RunPosition(step, f"at {step or 'its end'}")
@@ -62,24 +62,23 @@ def by_last_step(journal: Journal, view: RunView) -> RunPosition:
 
 @dataclass(frozen=True)
 class RunRow:
-    """What is to be known of one kind of run by whoever looks at runs.
+    """Everything that commands need to know about one kind of run.
 
     Args:
-        name: of the row. kinds: as the journal names its runs. when: which of these runs are of this row.
-        run: what `resume` does the rest with, step by step, as a context. None where that plans, asks or measures
-            as the command that began it does: `cli/resume.py` then has the function, by ``name``.
-        succeeds_as: the outcome of one that went well; an other one is told by `status` as the last change. None for
-            one whose end is no news.
-        go_on: the commands that go on with an open one, as they are typed.
-        has_records: its own records in AWS say how it stands, also when no command lives: `status` lists it apart,
-            and `resume` takes it when nothing else is open.
-        is_resumed: whether an open one is what `resume` goes on with, by its row alone.
-        blocks_up: whether no `up` may begin beside an open one.
-        takes_records: the records of migrations go while one runs, so that they cannot be read is no fault.
-        part_of: names of the kinds that do one as a step of their own.
-        position: where an open one stands.
-        goes_back: whether taking an open one back was begun.
-        require_way_back: raises Refused when an open one cannot be taken back any more.
+        name: of the row. kinds: the names of its runs in the journal. when: which of these runs belong to this row.
+        run: the steps that `resume` does, as a context. None when the rest needs a plan, a question or a measurement:
+            then `cli/resume.py` has a function for ``name``.
+        succeeds_as: the outcome that is a success. None when `status` does not show its end as the last change.
+        go_on: the commands that continue an open one.
+        has_records: it has records in AWS, which say how it stands also when no command lives. `status` lists it
+            separately, and `resume` continues it when nothing else is open.
+        is_resumed: whether `resume` continues an open one because of its row.
+        blocks_up: whether no `up` may begin while one is open.
+        takes_records: it deletes the records of migrations, so they may be unreadable while it runs.
+        part_of: names of the kinds that do such a run as one of their steps.
+        position: the position of an open one.
+        goes_back: whether the undo of an open one has begun.
+        require_way_back: raises Refused when an open one can no longer be undone.
     """
 
     name: str
@@ -98,7 +97,7 @@ class RunRow:
     require_way_back: Callable[[Journal, RunView, str], None] = lambda _journal, _view, _primary: None
 
     def owns(self, view: RunView) -> bool:
-        """Whether a run is of this row; the first that says so has it."""
+        """Whether a run belongs to this row. The first such row counts."""
         return view.kind in self.kinds and self.when(view)
 
 
@@ -157,7 +156,7 @@ RUN_KINDS: tuple[RunRow, ...] = (
         is_resumed=False,
         blocks_up=False,
     ),
-    # One that was killed has shut what it could; the next `up` asks again which roles are open.
+    # A killed one has shut some roles. The next `up` looks again which are open.
     RunRow(
         "fence",
         ("fence",),
@@ -170,7 +169,7 @@ RUN_KINDS: tuple[RunRow, ...] = (
 
 
 def rows_named(kind: str) -> list[RunRow]:
-    """The rows that a run of ``kind`` can be of, by its name alone; none for one that this version does not know."""
+    """The rows of ``kind``; none when this version does not know it."""
     return [row for row in RUN_KINDS if kind in row.kinds]
 
 
@@ -186,12 +185,12 @@ def went_well(run: RunSummary) -> bool | None:
 
 
 def row_of(view: RunView) -> RunRow | None:
-    """Whose an open run is; None for one that this version does not know."""
+    """The row of a run; None when this version does not know its kind."""
     return None if view.newer else next((row for row in RUN_KINDS if row.owns(view)), None)
 
 
 def require_row(view: RunView) -> RunRow:
-    """The same. Raises Refused for a run that this version does not know."""
+    """The row of a run. Raises Refused when this version does not know its kind."""
     if row := row_of(view):
         return row
     raise Refused(
@@ -203,13 +202,13 @@ def require_row(view: RunView) -> RunRow:
 
 
 def require_endable(journal: Journal) -> None:
-    """Raises Refused for an open run that this version does not know: it cannot tell what ending it means."""
+    """Raises Refused when this version does not know the kind of an open run, so must not end it."""
     for view in journal.unfinished():
         require_row(view)
 
 
 def open_to_resume(journal: Journal) -> list[tuple[RunRow, RunView]]:
-    """The open run that `resume` goes on with, then those that are its parts; none when none is open.
+    """The open run that `resume` continues, then its parts; empty when none is open.
 
     Raises:
         Refused: this version does not know one of them.
@@ -224,10 +223,10 @@ def open_to_resume(journal: Journal) -> list[tuple[RunRow, RunView]]:
 
 
 def alive_runs(journal: Journal, newest: str | None) -> frozenset[str]:
-    """The ids of the runs that a living command works on: its newest, and those that this one is a part of.
+    """The ids of the runs that a living command works on: its newest, and the runs that this is a part of.
 
     Args:
-        newest: the run that the holder of the lock began or went on with last; it may have ended.
+        newest: the run that the holder of the lock began or continued last. It may have ended.
     """
     if newest is None:
         return frozenset()
@@ -243,8 +242,8 @@ def alive_runs(journal: Journal, newest: str | None) -> frozenset[str]:
 def _whole_of(view: RunView, open_now: Sequence[RunView]) -> RunView | None:
     """The open run that ``view`` is a part of.
 
-    While a move is open no other command changes regions or the primary, so what does is part of it. A run names its
-    copies after itself; anybody's migration may run beside one that was stopped.
+    While a move is open, no other command changes regions or the primary. So a run that does is a part of the move. A
+    run names its own migrations after itself; other migrations may run beside a stopped move.
     """
     if view.of_data:
         name = str(view.opened["migration_id"])
@@ -255,7 +254,7 @@ def _whole_of(view: RunView, open_now: Sequence[RunView]) -> RunView | None:
 
 
 def open_runs(journal: Journal, alive: Collection[str] = ()) -> list[OpenRun]:
-    """What stands in the way, the newest first. Migrations are not among it: their own records say how they stand.
+    """The open runs, the newest first. Without migrations, whose own records say how they stand.
 
     Args:
         alive: see `alive_runs`.
@@ -280,7 +279,7 @@ def _told(journal: Journal, view: RunView) -> OpenRun:
 
 
 def changed_by_open_runs(journal: Journal) -> dict[str, RegionState]:
-    """What open runs have made of regions by now."""
+    """The regions that open runs have changed, as they are now."""
     found: dict[str, RegionState] = {}
     for view in journal.unfinished():
         if row := row_of(view):
@@ -289,9 +288,9 @@ def changed_by_open_runs(journal: Journal) -> dict[str, RegionState]:
 
 
 def worked_on(journal: Journal, migrations: Iterable[str], alive: Collection[str]) -> frozenset[str]:
-    """Those of ``migrations``, by id, that open runs which are ``alive`` copy or take back.
+    """The ids among ``migrations`` that open runs in ``alive`` copy or undo.
 
-    A change of primary names its copies after its own run.
+    A change of primary names its migrations after its own run.
     """
     views = [view for view in journal.unfinished() if view.run_id in alive]
     named = {str(view.opened["migration_id"]) for view in views if view.of_data}
@@ -300,12 +299,12 @@ def worked_on(journal: Journal, migrations: Iterable[str], alive: Collection[str
 
 
 def killed_migrations(journal: Journal) -> frozenset[str]:
-    """The ids of migrations whose newest run here, a copying or a taking back, never said how it ended.
+    """The ids of migrations whose newest run (a copy or an undo) has no end in the journal.
 
-    The migration itself may have ended inside AWS meanwhile, which its record says.
+    The migration itself may have ended in AWS meanwhile. Its record says so.
     """
     if not any(view.of_data for view in journal.unfinished()):
-        return frozenset()  # without reading all that ended
+        return frozenset()  # without reading the history
     newest: dict[str, bool] = {}
     for run in journal.history():
         if run.of_data:
@@ -314,10 +313,10 @@ def killed_migrations(journal: Journal) -> frozenset[str]:
 
 
 def unfinished_findings(journal: Journal, alive: Collection[str] = ()) -> list[Finding]:
-    """What an `up` cannot begin beside is an error; a warning, what it goes on with or puts right.
+    """An error for each open run that keeps an `up` from beginning; a warning for one that `up` continues or fixes.
 
     Args:
-        alive: see `alive_runs`; what a living command works on is no finding.
+        alive: see `alive_runs`. Runs that a living command works on are no findings.
     """
     found = []
     for view in journal.unfinished():
@@ -331,16 +330,16 @@ def unfinished_findings(journal: Journal, alive: Collection[str] = ()) -> list[F
 
 
 def require_finished(journal: Journal) -> None:
-    """Raises Refused when a run is not finished beside which no `up` may begin."""
+    """Raises Refused when an open run keeps an `up` from beginning."""
     for finding in errors_of(unfinished_findings(journal)):
         raise Refused(f"{finding.message}.", remedy=finding.remedy, error_id="RS-RUN-003")
 
 
 def all_migrations(tools: RunTools, without: Collection[str] = ()) -> tuple[Sequence[dict[str, Any]], str]:
-    """Every migration of the environment as data, the newest first; and which cannot be read, or that none can.
+    """Every migration of the environment as data, the newest first; and a sentence on those that cannot be read.
 
     Args:
-        without: regions that are not asked, as they do not answer.
+        without: regions that do not answer, so they are not asked.
     """
     deployed, scope = deployed_releases(tools.journal).regions, tools.environment.scope
     uncalled = {*scope.uncalled, *without}
@@ -358,7 +357,7 @@ def all_migrations(tools: RunTools, without: Collection[str] = ()) -> tuple[Sequ
 
 
 def _unread(migrations: Sequence[Unread]) -> str:
-    """Which may not be believed, why the first may not, and what to do about it."""
+    """A sentence that names the unreadable migrations, with the problem of the first and its remedy."""
     if not migrations:
         return ""
     names = ", ".join(each.migration_id for each in migrations)
@@ -368,7 +367,7 @@ def _unread(migrations: Sequence[Unread]) -> str:
 
 @dataclass(frozen=True)
 class OpenMigration:
-    """A migration that is not settled, or whose command was killed, and whether taking it back was begun."""
+    """A migration that is not settled, or whose command was killed. ``going_back``: its undo has begun."""
 
     migration_id: str
     status: str
@@ -379,7 +378,7 @@ class OpenMigration:
 
 
 def open_migration(tools: RunTools) -> OpenMigration | None:
-    """The newest migration that is not settled, or whose end the command did not see; none when there is none.
+    """The newest migration that is not settled, or whose command was killed; None when there is none.
 
     Raises:
         WorkFailed: the records cannot be read.

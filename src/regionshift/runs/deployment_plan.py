@@ -1,4 +1,4 @@
-"""Which regions change together, in which order, from which release to which, and the steps that this implies. Pure."""
+"""The plan of a deployment in waves: regions, order, releases; and the steps that follow from it. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Action = Literal["approve", "apply", "validate", "bake", "links"]
 
 @dataclass(frozen=True)
 class Wave:
-    """The regions that change together. ``number`` is the wave's place in the settings, or on the way back, from 1."""
+    """The regions that change together. ``number`` counts from 1, in the settings or on the way back."""
 
     number: int
     regions: tuple[str, ...]
@@ -34,11 +34,11 @@ class Wave:
 
 @dataclass(frozen=True)
 class DeploymentPlan:
-    """All that is decided before the first change; the journal keeps it, so that a resume decides the same.
+    """Everything that is decided before the first change. The journal keeps it, so that a resume decides the same.
 
     Args:
         before: every region of the environment and its release when the deployment began.
-        target: the release that each region of the waves is to have.
+        target: the new release of each region of the waves.
         unsettled: regions that an earlier run left between two releases.
         failure_tolerance: how many regions may be down before the deployment fails.
         down: regions that were found down before the deployment began; no wave has them.
@@ -66,10 +66,10 @@ def _form() -> TypeAdapter[DeploymentPlan]:
 
 
 def plan_from_json(content: object) -> DeploymentPlan:
-    """The plan that :meth:`DeploymentPlan.to_json` wrote. Raises WorkFailed when it is none."""
+    """Read what :meth:`DeploymentPlan.to_json` wrote. Raises WorkFailed when it cannot be read."""
     try:
         plan = _form().validate_python(content)
-        # What is not said is no default, but for `down`, which older versions did not write.
+        # A missing field has no default, except `down`, which older versions did not write.
         if not isinstance(content, Mapping) or not DeploymentPlan.__dataclass_fields__.keys() <= {
             *content,
             "down",
@@ -86,7 +86,7 @@ def plan_from_json(content: object) -> DeploymentPlan:
 
 @dataclass(frozen=True)
 class WaveStep(RunStep):
-    """One step of a deployment: what is done, and to which regions.
+    """One step of a deployment: an action on some regions.
 
     ``wave`` is None for the links. On the way back ``apply`` gives each region the release that it had before.
     """
@@ -113,13 +113,13 @@ def plan_waves(
     unsettled: Collection[str] = (),
     left_out: Collection[str] = (),
 ) -> list[Wave]:
-    """The waves that bring every region of the settings to ``target``; regions that have it are left out.
+    """The waves that bring every region of the settings to ``target``. Regions that have it are left out.
 
     Without waves in the settings: one canary secondary, the other secondaries, the primary last.
 
     Args:
         unsettled: regions that change even if they seem to have ``target``.
-        left_out: regions that are not of this plan.
+        left_out: regions that this plan does not change.
 
     Raises:
         InputError: a region left out is not in the settings, or a region's place in the waves is not unique.
@@ -158,12 +158,12 @@ def rollback_plan(
     unsettled: Collection[str] = (),
     to_nothing: bool = False,
 ) -> DeploymentPlan:
-    """The plan that takes a deployment back, by hand and later too: last wave first, links before all.
+    """The plan that rolls a deployment back, also later and by hand: links first, then the last wave first.
 
     Args:
         changed: the regions that the deployment changed.
-        current: every region's release now; ``unsettled`` those that are between two.
-        to_nothing: regions that had no release may go, with all that they hold.
+        current: the release of each region now. unsettled: regions between two releases.
+        to_nothing: allows the deletion of regions that had no release, with all their data.
 
     Raises:
         Refused: a region was changed again since, or would go back to nothing without ``to_nothing``.
@@ -197,13 +197,13 @@ def rollback_plan(
         waves=way_back_waves((wave.regions for wave in reversed(deployment.waves)), going),
         on_failure="stop",
         unsettled=frozenset(unsettled),
-        # What a way back removed has no links before it is there again.
+        # Links to a region that was removed can only be made after the region is back.
         links_first=all(current.get(region) is not None or region in unsettled for region in going),
     )
 
 
 def way_back_waves(waves: Iterable[tuple[str, ...]], going: Collection[str]) -> tuple[Wave, ...]:
-    """The waves of a way back in the order in which they go, numbered so; those without a region in ``going`` not."""
+    """The waves of a way back, in order and numbered from 1. Waves without a region in ``going`` are left out."""
     found = (tuple(region for region in wave if region in going) for wave in waves)
     return tuple(Wave(number, regions) for number, regions in enumerate(filter(None, found), start=1))
 
@@ -222,7 +222,7 @@ def _require_partition(waves: tuple[tuple[str, ...], ...], regions: tuple[str, .
 
 
 def forward_steps(plan: DeploymentPlan) -> tuple[WaveStep, ...]:
-    """Every step of the way there. Links come last, or first when the plan itself is a way back."""
+    """Every forward step. Links come last, or first when the plan itself is a way back."""
     waves = tuple(step for wave in plan.waves for step in _wave_steps(wave, plan))
     regions = tuple(region for wave in plan.waves for region in wave.regions)
     if not regions:
@@ -234,7 +234,7 @@ def forward_steps(plan: DeploymentPlan) -> tuple[WaveStep, ...]:
 
 
 def backward_steps(plan: DeploymentPlan, began: Collection[str]) -> tuple[WaveStep, ...]:
-    """Every step of the way back from the steps that began: links first, then the last wave first."""
+    """Every step that undoes the steps in ``began``: links first, then the last wave first."""
     reached = [wave for wave in plan.waves if f"wave-{wave.number}/apply" in began]
     steps: list[WaveStep] = []
     if "links" in began:

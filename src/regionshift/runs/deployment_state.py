@@ -1,9 +1,8 @@
-"""Where a deployment stands: a fold over its events, and what may be done next.
+"""The state of a deployment in waves, as the fold of its events, and its next step. Pure.
 
-A step that began and never ended is done again; every step must bear that. A forward step that failed turns
-the deployment back (or stops it, by its plan); a step of the way back that failed leaves its regions to a
-person and the way back goes on with the others. The step ``decision`` records what a person or ``resume``
-chose.
+A step that began and never ended is done again, so every step must be idempotent. When a forward step fails, the
+deployment goes back, or stops if its plan says so. When a step of the way back fails, its regions are left to a
+person, and the way back continues with the others. The step ``decision`` records what a person or ``resume`` chose.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ STRAYED = "needs a person: it was changed outside of its wave; `regionshift up` 
 
 
 class Direction(StrEnum):
-    """Where the deployment goes. ``stopped``: nowhere, until somebody decides."""
+    """The direction of the deployment. ``stopped``: it waits for a decision."""
 
     FORWARD = "forward"
     BACK = "back"
@@ -36,7 +35,7 @@ class Direction(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a deployment ended. Only ``succeeded`` is a success."""
+    """How a deployment ended. Only ``succeeded`` counts as success."""
 
     SUCCEEDED = "succeeded"
     PARTLY = "regions left behind"
@@ -47,9 +46,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class RegionState:
-    """One region. ``settled``: it has ``release`` and nothing else; else a change may be half done.
+    """One region. ``settled``: it has ``release`` and nothing else. Otherwise a change may be half done.
 
-    ``note`` says why not: ``down`` or ``needs a person: ...``.
+    ``note`` says why it is not settled: ``down`` or ``needs a person: ...``.
     """
 
     release: str | None
@@ -61,8 +60,8 @@ class RegionState:
 class DeploymentState(RunState[WaveStep]):
     """The fold of one deployment's events.
 
-    ``changed``: regions that the deployment began to change. ``whole``: those of them that were settled when
-    their newest change began. ``left``: steps that ended with nothing done, as a region could take no part.
+    ``changed``: regions that the deployment began to change. ``whole``: those that were settled when their newest
+    change began. ``left``: steps that ended with nothing done, as a region could not take part.
     """
 
     plan: DeploymentPlan
@@ -74,14 +73,14 @@ class DeploymentState(RunState[WaveStep]):
 
     @property
     def steps(self) -> tuple[WaveStep, ...]:
-        """As of every run."""
+        """See `RunState`."""
         if self.direction is Direction.BACK:
             return backward_steps(self.plan, self.began)
         return forward_steps(self.plan)
 
     @property
     def next_step(self) -> WaveStep | None:
-        """What is to be done now, without the regions that are down; None when nothing is left."""
+        """The step to do now, without the regions that are down; None when nothing is left."""
         if self.outcome is not None or self.direction is Direction.STOPPED:
             return None
         for step in self.steps:
@@ -99,7 +98,7 @@ class DeploymentState(RunState[WaveStep]):
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """What may be decided now: to go ``back``, until that was begun or the deployment has ended."""
+        """The decisions that are possible now: ``back``, until that has begun or the deployment has ended."""
         return () if self.outcome is not None or self.direction is Direction.BACK else ("back",)
 
     @property
@@ -109,7 +108,7 @@ class DeploymentState(RunState[WaveStep]):
 
     @property
     def verdict(self) -> Outcome | None:
-        """How the deployment ends if it is closed now; None while there is a step to do."""
+        """How the deployment ends when it is closed now; None while a step is left."""
         if self.next_step is not None:
             return None
         if self.direction is Direction.STOPPED:
@@ -121,7 +120,7 @@ class DeploymentState(RunState[WaveStep]):
         return Outcome.ROLLED_BACK if clean else Outcome.NEEDS_PERSON
 
     def result(self) -> dict[str, object]:
-        """Every region's state as JSON, for the closing event; :func:`regions_from_result` reads it."""
+        """The state of each region as JSON, for the closing event. :func:`regions_from_result` reads it."""
         return {
             "regions": {
                 region: {"release": state.release, "settled": state.settled, "note": state.note}
@@ -130,17 +129,17 @@ class DeploymentState(RunState[WaveStep]):
         }
 
     def turn_back(self) -> None:
-        """As of every run, until it was begun or the deployment has ended."""
+        """See `RunState`. Does nothing when the way back has begun, or the deployment has ended."""
         if self.choices:
             self.direction = Direction.BACK
 
     def step_named(self, name: str) -> WaveStep | None:
-        """Of either direction."""
+        """See `RunState`. Finds steps of both directions."""
         known = (*forward_steps(self.plan), *backward_steps(self.plan, self.began))
         return next((step for step in known if step.name == name), None)
 
     def advance(self, step: WaveStep, event: RunEvent) -> None:
-        """As of every run, and what it says of each region."""
+        """See `RunState`. Also adds what the event says about each region."""
         told = event.data.get("regions")
         said: Mapping[str, object] = told if isinstance(told, dict) else {}
         super().advance(step, event)
@@ -182,12 +181,12 @@ class DeploymentState(RunState[WaveStep]):
         ]
 
     def _takes_part(self, step: WaveStep, region: str) -> bool:
-        """What is down, or left to a person, is asked nothing more until it is changed again."""
+        """A region that is down, or left to a person, takes part again when it is changed."""
         return step.changes or not self.regions[region].note
 
 
 def fold_deployment(events: Iterable[RunEvent]) -> DeploymentState:
-    """Where a deployment stands after its events, in order. The first must open the run and carry ``plan``.
+    """The state of a deployment after its events, in order. The first must open the run and have ``plan``.
 
     Raises:
         WorkFailed: there is no plan in the first event.
@@ -212,7 +211,7 @@ def fold_deployment(events: Iterable[RunEvent]) -> DeploymentState:
 
 
 def regions_from_result(result: Mapping[str, object]) -> dict[str, RegionState]:
-    """The regions as a closed deployment left them. Empty when ``result`` tells nothing."""
+    """The regions as a closed deployment left them. Empty when ``result`` does not say."""
     regions = result.get("regions")
     if not isinstance(regions, dict):
         return {}
@@ -233,7 +232,7 @@ def _unsettle(state: DeploymentState, step: WaveStep) -> None:
 
 
 def _settle(state: DeploymentState, step: WaveStep, said: Mapping[str, object]) -> None:
-    """What is said of a region counts, also of one of another wave: a bake may find the primary down."""
+    """Also regions of other waves may be named: a bake may find the primary down."""
     for region in dict.fromkeys((*step.regions, *said)):
         word = str(said.get(region, DONE))
         if step.changes and word == DONE:
@@ -244,7 +243,7 @@ def _settle(state: DeploymentState, step: WaveStep, said: Mapping[str, object]) 
 
 
 def _note_unchanged(state: DeploymentState, step: WaveStep, said: Mapping[str, object]) -> None:
-    """A failed step may know that it never touched a region; an earlier attempt at it may have."""
+    """A failed step may know that it did not change a region. An earlier attempt may have changed it."""
     for region in step.regions:
         if step.changes and not step.back and said.get(region) == UNCHANGED and region in state.whole:
             release = state.regions[region].release
@@ -254,7 +253,7 @@ def _note_unchanged(state: DeploymentState, step: WaveStep, said: Mapping[str, o
 
 
 def _note_strayed(state: DeploymentState, said: Mapping[str, object]) -> None:
-    """A failed step may have begun to change regions that are not its own, or not its to change."""
+    """A failed step may have begun to change regions outside its wave."""
     for region in (region for region, word in said.items() if word == STRAYED):
         found = state.regions[region]
         state.changed.add(region)
@@ -270,7 +269,7 @@ def _fail(
         goes_back = state.plan.on_failure == "rollback"
         state.direction = Direction.BACK if goes_back else Direction.STOPPED
         return
-    # A check tells its regions apart; an engine run that failed does not.
+    # A check says which of its regions failed. An engine run does not.
     for region in step.regions:
         found = state.regions[region]
         if step.changes or not (found.note or said.get(region) == DONE):

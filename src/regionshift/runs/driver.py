@@ -1,7 +1,7 @@
-"""The one driver of runs: each step is written down before and after, and however it ends is told alike.
+"""The one driver of all runs. It writes an event before and after each step, and sends the messages.
 
-What differs is the `RunKind`: which step is next (a state that is a fold of the run's events), what each step does,
-in which words it is told, and what becomes of the run when a step fails.
+A `RunKind` has what differs: the state with its next step, what a step does, the words of the messages, and what
+happens when a step fails. The state is the fold of the run's events.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ from regionshift.runs.messages import News, RunListener, RunNews, SagaNews
 from regionshift.runs.state import RunStep, SagaState, StateT, StepT, fold_saga
 
 Said = Mapping[str, object]
-"""What a step says of its end; the journal keeps it."""
+"""The result of a step, which the journal keeps."""
 
 
 class Waits(Refused):
-    """A step waits for a person; the run stays open."""
+    """A step waits for a person. The run stays open."""
 
     error_id = "RS-RUN-007"
 
     def exit_code_after(self, changes: Changes) -> int:
-        """As documented also after the steps before it: a pipeline tells a wait from a failure by it."""
+        """The same code whatever was changed before: pipelines distinguish a wait from a failure by it."""
         del changes
         return self.exit_code
 
 
 class Unanswered(Interrupted):
-    """The person who was asked gave no answer; the step waits, and the run stays open."""
+    """The person who was asked gave no answer. The step waits, and the run stays open."""
 
 
 class WhenFailed(Enum):
-    """What becomes of a run when one of its steps fails."""
+    """What happens to a run when one of its steps fails."""
 
     ASK_STATE = auto()
-    """The failure is written down, and the state says what is next: the way back, or what is left."""
+    """The failure is written to the journal. The state says what is next: the way back, or the rest."""
     CLOSE = auto()
-    """The failure is written down, and the run is closed: what is left is done by another one."""
+    """The failure is written to the journal, and the run is closed. Another run does the rest."""
     STAY_OPEN = auto()
-    """It is not written down: `resume` does the same step again."""
+    """The failure is not written to the journal. `resume` does the same step again."""
 
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run is closed: its outcome, and what its closing event keeps beside that."""
+    """How a run is closed: its outcome, and the other data of its closing event."""
 
     outcome: str
     result: Said = field(default_factory=dict)
@@ -66,8 +66,8 @@ class RunKind(ABC, Generic[StateT, StepT]):
     """One kind of run.
 
     Args:
-        when_failed: what becomes of it when a step fails. step_errors: what a step fails with, beside our own errors;
-            any other is a defect, or the machine's.
+        when_failed: what happens to it when a step fails.
+        step_errors: errors of a step, beside our own. Any other error is a defect, or comes from the machine.
     """
 
     when_failed: ClassVar[WhenFailed] = WhenFailed.ASK_STATE
@@ -75,47 +75,47 @@ class RunKind(ABC, Generic[StateT, StepT]):
 
     @property
     def event_region(self) -> str | None:
-        """The region that each of its events names."""
+        """The region of all its events; None when they have none."""
         return None
 
     @property
     @abstractmethod
     def news(self) -> RunNews[StateT, StepT]:
-        """In which words it is told."""
+        """Its messages."""
 
     @abstractmethod
     def state(self, events: Sequence[Event]) -> StateT:
-        """Where it stands after all of its events."""
+        """Its state after ``events``, which are all of them."""
 
     @abstractmethod
     def do(self, step: StepT, state: StateT, *, doubt: bool) -> Said:
-        """Do ``step``; ``doubt``: an earlier attempt at it may have come half way."""
+        """Do ``step``. ``doubt``: an earlier attempt may have done half of it."""
 
     @abstractmethod
     def end(self, state: StateT) -> RunEnd | None:
-        """How it is closed when there is no step left to try; None when it stays open."""
+        """How it is closed when no step is left to try; None when it stays open."""
 
     @abstractmethod
     def told_regions(self, state: StateT) -> Collection[str]:
-        """The regions whose topics may be told."""
+        """The regions whose topics get the messages."""
 
     def kept_before(self, step: StepT, *, doubt: bool) -> Said:
-        """What the event before ``step`` keeps."""
+        """The data of the event before ``step``."""
         del step, doubt
         return {}
 
     def kept_of_failure(self, error: Exception) -> Said:
-        """What the event of a failed step keeps, when the state says what is next."""
+        """The data of the event of a failed step, with `WhenFailed.ASK_STATE`."""
         return {"error": sentence_of(error)}
 
     def why(self, error: BaseException) -> str:
-        """``error`` in a few words, where the command ends with it; a defect's own words may hold a secret."""
+        """``error`` in a few words. Of a defect only the type: its own words may hold a secret."""
         if isinstance(error, RegionshiftError):
             return error.message
         return str(error) if isinstance(error, self.step_errors) else type(error).__name__
 
     def explained(self, step: StepT, error: Exception) -> Exception:
-        """``error`` as a person gets it, when the command ends with it."""
+        """``error`` as the command shows it when it ends with it."""
         return (
             WorkFailed(f"{step.name} failed: {error}", error_id="RS-RUN-008")
             if isinstance(error, self.step_errors)
@@ -123,69 +123,69 @@ class RunKind(ABC, Generic[StateT, StepT]):
         )
 
     def interruption(self, step: str, run_id: str) -> Interrupted | None:
-        """What whoever stopped it reads; None for what the engine, or Python, says of it."""
+        """The error that the person who stopped it reads; None for the one of the engine or Python."""
         del step, run_id
         return None
 
     def figures(self, closed: RunView) -> str:
-        """What was measured, in words, for the message of its end."""
+        """The measurements in words, for the message of its end."""
         del closed
         return ""
 
 
 class SagaRun(RunKind[SagaState, RunStep]):
-    """A kind whose steps are known when it begins; they may copy objects and write files."""
+    """A kind whose steps are known when it begins. They may copy objects and write files."""
 
     step_errors: ClassVar[tuple[type[Exception], ...]] = (ClientError, BotoCoreError, OSError)
 
     @property
     def title(self) -> str:
-        """What stands over the table of its steps."""
+        """The title of the table of its steps."""
         return self.news.title
 
     @property
     def command(self) -> str:
-        """What begins it, as it is typed; empty where nothing begins it anew."""
+        """The command that begins it; empty when no command begins such a run again."""
         return ""
 
     def facts(self, state: SagaState, view: RunView) -> Said:
-        """What its end says beside its steps: `report.terminal.run_facts_table` has the names that a person sees."""
+        """Facts that are shown at its end. `report.terminal.run_facts_table` has their names for people."""
         del state, view
         return {}
 
     @property
     @abstractmethod
     def steps(self) -> tuple[RunStep, ...]:
-        """In their order."""
+        """Its steps, in order."""
 
     @property
     @abstractmethod
     def news(self) -> SagaNews:
-        """As of every run."""
+        """See `RunKind`."""
 
     def state(self, events: Sequence[Event]) -> SagaState:
-        """As of every run."""
+        """See `RunKind`."""
         return fold_saga(self.steps, events[1:])
 
     def interruption(self, step: str, run_id: str) -> Interrupted:
-        """As of every run."""
+        """See `RunKind`."""
         del run_id
         return Interrupted(f"Stopped as asked, at {step}: {self.news.title} is open.", remedy=self.news.go_on)
 
 
 def saga_state(journal: Journal, run_id: str, steps: Sequence[RunStep]) -> SagaState:
-    """Where a run of known steps stands, by its events."""
+    """The state of a run of known steps, by its events."""
     return fold_saga(steps, journal.events(run_id)[1:])
 
 
 def turn_back(journal: Journal, run: RunJournal, steps: Sequence[RunStep]) -> None:
-    """Decide that an open run of known steps is taken back, when it is not all done."""
+    """Decide that an open run of known steps is undone, unless all of its steps are done."""
     if saga_state(journal, run.run_id, steps).next_step is not None:
         run.append(DECISION, "after", data={"direction": "back", "by": "resume"})
 
 
 def sentence_of(error: Exception) -> str:
-    """What happened, where, and what to do about it, in one line."""
+    """The message of ``error``, where it happened and its remedy, in one line."""
     if not isinstance(error, RegionshiftError):
         return str(error)
     where = f" [{error.where}]" if error.where else ""
@@ -195,7 +195,7 @@ def sentence_of(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class RunUnderWay(Generic[StateT, StepT]):
-    """An open run, of which kind it is, and who is told of it."""
+    """An open run with its kind and its listeners."""
 
     journal: Journal
     run: RunJournal
@@ -203,31 +203,32 @@ class RunUnderWay(Generic[StateT, StepT]):
     listeners: Sequence[RunListener[StepT]] = ()
 
     def tell(self, state: StateT, *news: News | None) -> None:
-        """Every listener."""
+        """Send each message to every listener."""
         for each in filter(None, news):
             try:
                 regions = self.kind.told_regions(state)
             except StateUnreachable:
-                regions = ()  # the terminal is told all the same, and what comes next meets the state again
+                regions = ()  # the terminal gets it all the same; the next step meets the same trouble
             for listener in self.listeners:
                 listener.on_news(self.run.run_id, each, regions)
 
     def write(self, step: StepT, phase: Phase, kept: Said) -> Event:
-        """Write down that ``step`` begins or has ended."""
+        """Write to the journal that ``step`` begins or has ended."""
         looks = phase == "before" and step.only_looks
         return self.run.append(step.name, phase, self.kind.event_region, kept, only_looks=looks)
 
     def show(self, step: StepT, phase: Phase, kept: Said) -> None:
-        """Tell that ``step`` begins or has ended."""
+        """Show that ``step`` begins or has ended."""
         for listener in self.listeners:
             listener.on_step(step, phase, {} if phase == "before" else kept)
 
     def give_up(
         self, step: StepT, outcome: str, why: BaseException, error: BaseException, *, at_work: bool
     ) -> None:
-        """Close the run at ``step``, for ``why``. If that cannot be written it stays open, with ``error``.
+        """Close the run at ``step`` because of ``why``. Raises ``error`` when that cannot be written: it stays open.
 
-        ``at_work``: the step has begun and not ended, so that it is what failed.
+        Args:
+            at_work: the step has begun and not ended, so the step is what failed.
         """
         try:
             if at_work:
@@ -241,14 +242,14 @@ class RunUnderWay(Generic[StateT, StepT]):
 
 
 def drive(under_way: RunUnderWay[StateT, StepT]) -> StateT:
-    """Do what is left of an open run, and close it when that is its end; gives where it stands.
+    """Do the rest of an open run, and close it when that is its end. Returns its state.
 
     Raises:
         Interrupted, KeyboardInterrupt: somebody asked to stop.
-        Waits: a step waits for a person; the run stays open for `resume`.
-        NoRoom: a disk is full, which is no step's fault: a run that has ways back takes none, and stays open.
-        RegionshiftError: a step failed, and the kind has no other step for that; or the journal or the lock is gone,
-            and the run stays open as it is.
+        Waits: a step waits for a person. The run stays open for `resume`.
+        NoRoom: a disk is full. No step is undone for that, and the run stays open.
+        RegionshiftError: a step failed, and the kind has no step for that; or the journal or the lock is lost, and the
+            run stays open as it is.
     """
     return drive_in_sessions(lambda: nullcontext(under_way))[0]
 
@@ -256,7 +257,7 @@ def drive(under_way: RunUnderWay[StateT, StepT]) -> StateT:
 def drive_in_sessions(
     session: Callable[[], AbstractContextManager[RunUnderWay[StateT, StepT]]],
 ) -> tuple[StateT, RunView | None]:
-    """The same with everything opened anew for each step, as a step may change the settings; and the closed run."""
+    """The same with a new session for each step, as a step may change the settings. Also returns the closed run."""
     driver: _Driver[StateT, StepT] = _Driver()
     while True:
         with session() as at:
@@ -273,8 +274,8 @@ class _Driver(Generic[StateT, StepT]):
     """What one process knows of a run beside its events.
 
     Args:
-        started: its start is told. failed: the steps that failed under our hands. known: where it stood last.
-        at_work: a step has begun and not ended. closed: it was closed for a failure.
+        started: the message of its start is sent. failed: the steps that failed in this process.
+        known: its newest state. at_work: a step has begun and not ended. closed: it was closed because of a failure.
     """
 
     started: bool = False
@@ -284,7 +285,7 @@ class _Driver(Generic[StateT, StepT]):
     closed: bool = False
 
     def is_over(self, state: StateT) -> bool:
-        """Whether no step is left; one that failed is tried again by whoever resumes, not again and again."""
+        """Whether no step is left. A step that failed in this process is left to `resume`."""
         step = state.next_step
         return step is None or step.name in self.failed
 
@@ -300,7 +301,7 @@ class _Driver(Generic[StateT, StepT]):
         except Unanswered:
             raise
         except (Interrupted, KeyboardInterrupt) as stopped:
-            at.journal.guard()  # the engine is stopped too when the lock is lost, and that nobody asked for
+            at.journal.guard()  # a lost lock stops the engine too, and then nobody asked to stop
             if (told := self._of_interruption(at, stopped)) is stopped:
                 raise
             raise told from stopped
@@ -312,7 +313,7 @@ class _Driver(Generic[StateT, StepT]):
     def _of_interruption(
         self, at: RunUnderWay[StateT, StepT], stopped: Interrupted | KeyboardInterrupt
     ) -> BaseException:
-        """What whoever stopped the run reads; it is closed when its kind is not gone on with."""
+        """The error for the person who stopped the run. Closes it when its kind cannot be continued."""
         state, kind = self.known, at.kind
         step: StepT | None = state.next_step if state is not None else None
         if state is None or step is None:
@@ -323,12 +324,12 @@ class _Driver(Generic[StateT, StepT]):
         return kind.interruption(step.name, at.run.run_id) or stopped
 
     def _of_trouble(self, at: RunUnderWay[StateT, StepT], error: Exception) -> Exception:
-        """What the command ends with, when it was no step that failed: the state, or somebody who is told."""
+        """The error that the command ends with when no step failed, but the state or a listener."""
         state, kind = self.known, at.kind
         step: StepT | None = state.next_step if state is not None else None
         if kind.when_failed is not WhenFailed.CLOSE or self.closed or state is None or step is None:
             return error
-        # A file that cannot be written is the terminal's or the log's here, and no step's.
+        # Here an OSError comes from the terminal or the log, not from a step.
         told = error if isinstance(error, OSError) else kind.explained(step, error)
         at.give_up(step, "failed", error, told, at_work=self.at_work)
         at.tell(state, kind.news.of_failure(state, step.name, kind.why(told)))
@@ -360,7 +361,7 @@ class _Driver(Generic[StateT, StepT]):
             raise
         except Interrupted:
             raise
-        except Exception as error:  # noqa: BLE001 - what is not the step's own goes on from here
+        except Exception as error:  # noqa: BLE001 - `_of_failure` raises what is not the step's own
             said, phase = self._of_failure(at, step, state, error), "failed"
             self.failed.add(step.name)
         events.append(at.write(step, phase, said))
@@ -375,7 +376,7 @@ class _Driver(Generic[StateT, StepT]):
     def _of_failure(
         self, at: RunUnderWay[StateT, StepT], step: StepT, state: StateT, error: Exception
     ) -> Said:
-        """What is kept of a failed step, when the state says what is next. Raises what the command ends with."""
+        """The data of the failed step, when the state says what is next. Otherwise raises the command's error."""
         kind, found = at.kind, _as_no_room(step, error)
         if kind.when_failed is WhenFailed.ASK_STATE:
             if isinstance(found, (RegionshiftError, *kind.step_errors)) and not isinstance(found, NoRoom):

@@ -1,6 +1,6 @@
-"""What people are told of a run: its start, each step, a failure, the way back, and the end; and who is told. Pure.
+"""The messages of a run (start, step, failure, way back, end), and the interface of those who receive them. Pure.
 
-Told from the fold before and after an event, so that the terminal and the topics say the same.
+A message is made from the state before and after an event, so the terminal and the topics say the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from regionshift.runs.deployment_state import DeploymentState, Direction, Outcom
 from regionshift.runs.state import Ending, RunStep, SagaState, StateT, StepT
 
 NewsEvent = str
-"""What a subscription filters on: deploy, destroy, rollback, promote, move, rejoin, migrate, or a new one's."""
+"""Subscriptions filter on it: deploy, destroy, rollback, promote, move, rejoin, migrate, or a new kind's name."""
 NewsStatus = Literal["started", "success", "error"]
 StepPhase = Literal["earlier", "before", "after", "failed"]
 """``earlier``: an earlier process did it."""
@@ -24,10 +24,10 @@ _StepT_contra = TypeVar("_StepT_contra", bound=RunStep, contravariant=True)
 
 @dataclass(frozen=True)
 class News:
-    """One message: ``event`` and ``status`` as the function's notifications have them, and a sentence.
+    """One message. ``event`` and ``status`` are those of the function's notifications; ``summary`` is a sentence.
 
     Args:
-        migration_id: of a message about a migration, which names no deployment.
+        migration_id: set in a message about a migration. Such a message names no deployment.
     """
 
     event: NewsEvent
@@ -54,61 +54,61 @@ class StepWork:
 
 
 class RunListener(Generic[_StepT_contra]):
-    """Whoever is told of a run as it goes. What a listener does not want to know it leaves out."""
+    """Receives what happens in a run. A subclass overrides what it wants to know."""
 
     def on_course(self, steps: Sequence[_StepT_contra]) -> None:
-        """The steps of the present direction, those that are done included; told anew before each step."""
+        """The steps of the present direction, the finished ones included. Called again before each step."""
 
     def on_step(self, step: _StepT_contra, phase: StepPhase, said: Mapping[str, object]) -> None:
-        """A step begins or has ended; ``said``: what the journal keeps of its end."""
+        """A step begins or has ended. ``said``: what the journal keeps of its end."""
 
     def on_work(self, work: StepWork) -> None:
         """What the step that began last is doing."""
 
     def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
-        """Something that people are told; ``regions``: those whose topics may be told of it."""
+        """A message for people. ``regions``: the regions whose topics may get it."""
 
 
 class RunNews(Generic[StateT, StepT]):
-    """One kind of run in words. What it leaves out is not told."""
+    """The messages of one kind of run. None means no message."""
 
     def of_start(self, state: StateT) -> News | None:
-        """It begins, or is gone on with."""
+        """The run begins or continues."""
         del state
         return None
 
     def of_step(self, before: StateT, after: StateT, step: StepT) -> Sequence[News | None]:
-        """What the end of ``step`` is worth telling."""
+        """The messages for the end of ``step``."""
         del before, after, step
         return ()
 
     def of_waiting(self, state: StateT, step: StepT) -> News | None:
-        """A person is to approve ``step``."""
+        """``step`` waits for the approval of a person."""
         del state, step
         return None
 
     def of_failure(self, state: StateT, step: str, why: str) -> News | None:
-        """A step failed, and nothing more is done about it."""
+        """A step failed, and this command does nothing more about it."""
         del state, step, why
         return None
 
     def of_interruption(self, state: StateT, step: str) -> News | None:
-        """Somebody stopped it."""
+        """Somebody stopped the run."""
         del state, step
         return None
 
     def of_end(self, state: StateT, figures: str) -> News | None:
-        """How it ended; ``figures``: what was measured, in words."""
+        """How the run ended. ``figures``: what was measured, in words."""
         del state, figures
         return None
 
 
 @dataclass(frozen=True)
 class AllRegionsNews(RunNews[SagaState, RunStep]):
-    """A change of all regions at once, or their end, in words.
+    """The messages of a deployment of all regions at once, or of a destroy.
 
     Args:
-        regions: that it is about, when they are known. changes: how many resources.
+        regions: the regions, as far as they are known. changes: how many resources change.
     """
 
     event: NewsEvent
@@ -117,24 +117,24 @@ class AllRegionsNews(RunNews[SagaState, RunStep]):
     changes: int
 
     def of_start(self, state: SagaState) -> News:
-        """As of every run."""
+        """See `RunNews`."""
         del state
         where = f" in {', '.join(self.regions)}" if self.regions else ""
         return self._news("started", f"{self.name} began: {self.changes} resources{where}, in one go")
 
     def of_end(self, state: SagaState, figures: str = "") -> News:
-        """All is done."""
+        """The run succeeded."""
         del state, figures
         where = f": {', '.join(self.regions)}" if self.regions else ""
         return self._news("success", f"{self.name} ended, succeeded{where}")
 
     def of_failure(self, state: SagaState, step: str, why: str) -> News:
-        """As of every run; what was done stays."""
+        """See `RunNews`. The finished changes stay."""
         del state, step
         return self._news("error", f"{self.name} failed: {why.rstrip('.')}; what was done stays")
 
     def of_interruption(self, state: SagaState, step: str) -> News:
-        """As of every run."""
+        """See `RunNews`."""
         del state, step
         return self._news(
             "error", f"{self.name} was stopped; what was done stays: regionshift resume continues it"
@@ -146,25 +146,25 @@ class AllRegionsNews(RunNews[SagaState, RunStep]):
 
 @dataclass(frozen=True)
 class DeploymentNews(RunNews[DeploymentState, WaveStep]):
-    """A deployment in waves in words, or a rollback of one, as ``kind`` says."""
+    """The messages of a deployment in waves, or of its rollback. ``kind`` says which."""
 
     kind: str
 
     def of_start(self, state: DeploymentState) -> News | None:
-        """The deployment begins; that one is gone on with is not told."""
+        """The deployment begins. No message when it continues."""
         if state.began:
             return None
         order = ", then ".join(" and ".join(wave.regions) for wave in state.plan.waves)
         return News(self._event(state), "started", f"{self._name} began: {order}", _counts(state))
 
     def of_step(self, before: DeploymentState, after: DeploymentState, step: WaveStep) -> list[News]:
-        """As of every run; most steps are not."""
+        """One when a step failed, and one when a wave is done."""
         if step.name in after.failed and step.name not in before.failed:
             turn = _turn(before, after)
             return [News(self._event(after), "error", f"{step.name} failed: {after.failed[step.name]}{turn}")]
         if step.back or step.wave is None or _goes_on(after, step):
             return []
-        # The wave's, not the step's: what an earlier step found down has no part in this one.
+        # All regions of the wave: the step leaves out those that an earlier step found down.
         regions = next(wave.regions for wave in after.plan.waves if wave.number == step.wave)
         down = [region for region in regions if after.regions[region].note]
         said = f"; left behind: {', '.join(down)}" if down else ""
@@ -176,7 +176,7 @@ class DeploymentNews(RunNews[DeploymentState, WaveStep]):
         return [News(self._event(after), "error" if down else "success", summary, counts)]
 
     def of_end(self, state: DeploymentState, figures: str = "") -> News:
-        """How it ended, region by region."""
+        """How the run ended, region by region."""
         del figures
         verdict = state.verdict
         word = str(verdict.value if verdict else "stopped")
@@ -185,7 +185,7 @@ class DeploymentNews(RunNews[DeploymentState, WaveStep]):
         return News(self._event(state), status, f"{self._name} ended, {word}: {said}", _counts(state))
 
     def of_waiting(self, state: DeploymentState, step: WaveStep) -> News:
-        """A person is to approve a wave."""
+        """A wave waits for the approval of a person."""
         return News(
             self._event(state),
             "started",
@@ -203,15 +203,15 @@ class DeploymentNews(RunNews[DeploymentState, WaveStep]):
 
 @dataclass(frozen=True)
 class SagaNews(RunNews[SagaState, RunStep]):
-    """One run of steps in words.
+    """The messages of a run of known steps.
 
     Args:
-        event: what a subscription filters on; the way back is told as ``rollback``.
-        title: what is done, as "change of primary from A to B".
+        event: for subscriptions; messages of the way back have ``rollback``.
+        title: what the run does, as "change of primary from A to B".
         steps: their names, in order.
-        success, undone: how it stands when all is done, and when all is taken back.
-        go_on: the command that goes on with it.
-        last_says_all: the end of the last step is told with the end of the run alone.
+        success, undone: the result when all is done, and when all is undone.
+        go_on: the command that continues the run.
+        last_says_all: no message for the end of the last step, as the end of the run follows.
     """
 
     event: NewsEvent
@@ -223,7 +223,7 @@ class SagaNews(RunNews[SagaState, RunStep]):
     last_says_all: bool = False
 
     def of_start(self, state: SagaState) -> News:
-        """It begins, or an earlier process's work is gone on with, or is taken back."""
+        """The run begins, continues, or is undone."""
         back = state.backward
         word = "is taken back" if back else "goes on" if state.began else "began"
         event: NewsEvent = "rollback" if back else self.event
@@ -231,22 +231,22 @@ class SagaNews(RunNews[SagaState, RunStep]):
         return News(event, "started", f"{self.title} {word}{order}", self._counts())
 
     def of_failure(self, state: SagaState, step: str, why: str) -> News:
-        """As of every run; what is done stays as it is until somebody goes on."""
+        """See `RunNews`. The finished steps stay until somebody continues the run."""
         del state
         return News(self.event, "error", f"{step} failed: {why}; go on with: {self.go_on}", self._counts())
 
     def of_interruption(self, state: SagaState, step: str) -> News:
-        """As of every run; it stays open at this step."""
+        """See `RunNews`. The run stays open at this step."""
         del state
         said = f"{self.title} was stopped at {step}; go on with: {self.go_on}"
         return News(self.event, "error", said, self._counts())
 
     def of_stop(self) -> News:
-        """All is taken back, or it was stopped."""
+        """All is undone, or the run was stopped."""
         return News("rollback", "error", f"{self.title} ended, rolled back: {self.undone}", self._counts())
 
     def of_step(self, before: SagaState, after: SagaState, step: RunStep) -> list[News]:
-        """As of every run, and what a step left for a person though it is done."""
+        """One when a step failed or is done, and one for the warning of a finished step."""
         if step.name in after.failed:
             turned = after.backward and not before.backward
             began = ", ".join(
@@ -264,7 +264,7 @@ class SagaNews(RunNews[SagaState, RunStep]):
         return [News(self.event, "success", summary, {"step": number, **self._counts()}), *told]
 
     def of_end(self, state: SagaState, figures: str = "") -> News:
-        """As of every run, or that it waits for a person."""
+        """How the run ended, or that its way back failed and a person must act."""
         if state.ending is Ending.DONE:
             said = f"{self.title} ended: {self.success}{'; ' + figures if figures else ''}"
             return News(self.event, "success", said, self._counts())
@@ -279,11 +279,12 @@ class SagaNews(RunNews[SagaState, RunStep]):
 
 @dataclass(frozen=True)
 class DataNews(RunNews[SagaState, RunStep]):
-    """A migration, or its way back, in words.
+    """The messages of a migration, or of its undo.
 
     Args:
-        event: ``migrate`` or ``rollback``. is_open: something is to be changed, and nobody else tells its end.
-        ended: as what it ended here. counts: what is to be done, and at the end what was.
+        event: ``migrate`` or ``rollback``.
+        is_open: there is something to change, and nobody else sends the message of the end.
+        ended: the outcome. counts: what must be done, and at the end what was done.
     """
 
     event: NewsEvent
@@ -294,28 +295,28 @@ class DataNews(RunNews[SagaState, RunStep]):
     counts: Mapping[str, int]
 
     def of_start(self, state: SagaState) -> News | None:
-        """A way back changes something from the first; a migration is to plan first."""
+        """Only an undo: a migration plans before it changes something."""
         del state
         return self._started() if self.is_open else None
 
     def of_step(self, before: SagaState, after: SagaState, step: RunStep) -> Sequence[News | None]:
-        """A plan that has something to do is the start."""
+        """The start, when the plan has something to do."""
         is_started = step.name == PLAN_STEP and self.is_open and after.next_step is not None
         del before
         return (self._started(),) if is_started else ()
 
     def of_failure(self, state: SagaState, step: str, why: str) -> News | None:
-        """As of every run, when its start was told and nobody else tells its end."""
+        """See `RunNews`. No message when nobody got the start, or somebody else sends the end."""
         del state, step
         return self._early(why) if self.is_open else None
 
     def of_interruption(self, state: SagaState, step: str) -> News:
-        """As of every run; the state machine only sees that it is to stop."""
+        """See `RunNews`. The state machine cannot send it: it only sees that it must stop."""
         del state, step
         return self._early("it was interrupted")
 
     def of_end(self, state: SagaState, figures: str) -> News | None:
-        """As of every run, when nobody else tells it."""
+        """See `RunNews`. No message when somebody else sends it."""
         del state, figures
         if not self.is_open:
             return None
@@ -338,7 +339,7 @@ class DataNews(RunNews[SagaState, RunStep]):
 
 
 def relied_on(said: Mapping[str, object]) -> str:
-    """What a bake was judged by where alarms had no data, from what it said; empty when every alarm had some."""
+    """What a bake was judged by, when alarms had no data. Empty when every alarm had data."""
     silent, seconds = said.get("no_data"), said.get("replication_seconds")
     if not isinstance(silent, Mapping) or not silent:
         return ""
@@ -366,6 +367,6 @@ def _turn(before: DeploymentState, after: DeploymentState) -> str:
 
 
 def _counts(state: DeploymentState) -> dict[str, int]:
-    # By their place in the settings, as the steps are named; one that has nothing to do is passed over.
+    # Waves are numbered by the settings, as in the names of steps. A wave with nothing to do is left out.
     last = max((wave.number for wave in state.plan.waves), default=0)
     return {"regions": len(state.plan.target), "waves": last}

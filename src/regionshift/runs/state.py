@@ -1,6 +1,6 @@
-"""Where a run stands: the fold of its events, and the step that is next. Pure.
+"""The state of a run, as the fold of its events, and its next step. Pure.
 
-A step that began and never ended is done again; each step and each way back must bear that.
+A step that began and never ended is done again, so steps and ways back must be idempotent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BACK = "back/"
 
 
 class RunEvent(Protocol):
-    """What is read of an event; the journal's events have it."""
+    """The part of a journal event that the fold reads."""
 
     @property
     def step(self) -> str: ...
@@ -32,8 +32,8 @@ class RunStep:
     """One step of a run.
 
     Args:
-        name: in the journal. reversible: whether there is something to take back. back: it is of the way back.
-        regions: that it is about, where it is not about all. meaning: what it does, for the view of it.
+        name: in the journal. reversible: whether there is something to undo. back: it belongs to the way back.
+        regions: the regions it changes; empty for all. meaning: what it does, for the table of steps.
     """
 
     name: str
@@ -54,7 +54,7 @@ class LookStep(RunStep):
 
     @property
     def only_looks(self) -> bool:
-        """As it is."""
+        """Always."""
         return True
 
 
@@ -63,7 +63,7 @@ StepT = TypeVar("StepT", bound=RunStep)
 
 @dataclass(kw_only=True)
 class RunState(ABC, Generic[StepT]):
-    """The fold of one run's events: which steps began, are done or failed, and what each kept. Only `add` writes it."""
+    """The fold of one run's events: which steps began, ended or failed, and what each kept. Only `add` changes it."""
 
     began: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
@@ -74,11 +74,11 @@ class RunState(ABC, Generic[StepT]):
     @property
     @abstractmethod
     def steps(self) -> tuple[StepT, ...]:
-        """The steps of the present direction, the finished ones included."""
+        """The steps of the present direction, with the finished ones."""
 
     @property
     def next_step(self) -> StepT | None:
-        """What is to be done now; None when nothing is left."""
+        """The step to do now; None when nothing is left."""
         if self.outcome is not None:
             return None
         return next((step for step in self.steps if step.name not in self.done), None)
@@ -90,12 +90,12 @@ class RunState(ABC, Generic[StepT]):
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the next step may be half done: look at what it left before doing it again."""
+        """Whether the next step may be half done. It must look at what it left before it starts again."""
         step = self.next_step
         return step is not None and step.name in self.began
 
     def add(self, event: RunEvent) -> None:
-        """Take note of the next event."""
+        """Add the next event."""
         if event.step == RUN:
             if event.phase in ("after", "failed") and self.outcome is None:
                 self.outcome = str(event.data.get("outcome", event.phase))
@@ -107,14 +107,14 @@ class RunState(ABC, Generic[StepT]):
 
     @abstractmethod
     def turn_back(self) -> None:
-        """A person, or `resume`, decided to take the run back."""
+        """A person, or `resume`, decided to undo the run."""
 
     def step_named(self, name: str) -> StepT | None:
-        """The step of an event; None for one that is no step of this run."""
+        """The step ``name``; None when this run has none of that name."""
         return next((step for step in self.steps if step.name == name), None)
 
     def advance(self, step: StepT, event: RunEvent) -> None:
-        """Take note of one event of ``step``."""
+        """Add one event of ``step``."""
         if event.phase == "before":
             self.began.add(step.name)
             self.failed.pop(step.name, None)
@@ -130,7 +130,7 @@ StateT = TypeVar("StateT", bound=RunState[Any])
 
 
 class Ending(StrEnum):
-    """How a saga ends; only ``done`` is a success. ``stuck`` is no end: a way back failed, and is tried again."""
+    """How a saga ends. Only ``done`` is a success. ``stuck`` is no end: a way back failed and is tried again."""
 
     DONE = "done"
     TAKEN_BACK = "taken back"
@@ -139,10 +139,10 @@ class Ending(StrEnum):
 
 @dataclass
 class SagaState(RunState[RunStep]):
-    """A run whose steps each have a way back: it ends with all of them done, or with none.
+    """A run that ends with all of its steps done, or with none.
 
-    A step that failed turns it around: every step that began is taken back in reverse order. A way back that failed
-    leaves the run open, so that it is tried again: a closed run is never between.
+    When a step fails, every step that began is undone in reverse order. When a way back fails, the run stays open and
+    the way back is tried again. So a closed run is never half done.
     """
 
     plan: tuple[RunStep, ...]
@@ -150,7 +150,7 @@ class SagaState(RunState[RunStep]):
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
-        """As of every run."""
+        """See `RunState`."""
         if not self.backward:
             return self.plan
         return tuple(
@@ -161,12 +161,12 @@ class SagaState(RunState[RunStep]):
 
     @property
     def finished(self) -> tuple[RunStep, ...]:
-        """The steps that are done, those of the way there first."""
+        """The steps that are done, forward steps first."""
         return tuple(step for step in dict.fromkeys((*self.plan, *self.steps)) if step.name in self.done)
 
     @property
     def in_doubt(self) -> bool:
-        """Whether the next step, or what it takes back, may be half done."""
+        """Whether the next step, or the step that it undoes, may be half done."""
         step = self.next_step
         if step is None:
             return False
@@ -181,7 +181,7 @@ class SagaState(RunState[RunStep]):
 
     @property
     def ending(self) -> Ending | None:
-        """How the run ends if it is closed now; None while there is something to do."""
+        """How the run ends when it is closed now; None while a step is left."""
         if self.stuck:
             return Ending.STUCK
         if self.next_step is not None:
@@ -189,19 +189,19 @@ class SagaState(RunState[RunStep]):
         return Ending.TAKEN_BACK if self.backward else Ending.DONE
 
     def turn_back(self) -> None:
-        """All done is done: a finished change of primary is turned by another one."""
+        """Undo, unless all steps are done: only another change of primary reverses a finished one."""
         if self.next_step is not None:
             self.backward = True
 
     def advance(self, step: RunStep, event: RunEvent) -> None:
-        """As of every run; one that failed turns it around."""
+        """See `RunState`. A failed step starts the way back."""
         super().advance(step, event)
         if event.phase == "failed":
             self.backward = True
 
 
 def fold_saga(plan: Sequence[RunStep], events: Iterable[RunEvent]) -> SagaState:
-    """Where a run of ``plan`` stands after its events, in order, without its opening one."""
+    """The state of a run of ``plan`` after ``events``: all in order, without the opening one."""
     state = SagaState(tuple(plan))
     for event in events:
         state.add(event)

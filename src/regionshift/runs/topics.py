@@ -1,4 +1,4 @@
-"""Telling the regions' deployment topics what a run does. A topic that fails stops nothing."""
+"""Publishes the messages of a run to the deployment topics of regions. A topic that fails stops nothing."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _PATIENCE_S = 15.0
 
 @dataclass
 class TopicNotifier(RunListener[RunStep]):
-    """Publishes news to the deployment topic of every region that is told, all at once.
+    """Publishes each message to the deployment topics of the regions, all at once.
 
     Args:
-        complain: is told, in a sentence, of a region that could not be reached; once a region.
+        complain: gets a sentence about a region that could not be reached, once for each region.
     """
 
     clients: Clients
@@ -36,10 +36,10 @@ class TopicNotifier(RunListener[RunStep]):
     _silent: set[str] = field(default_factory=set, repr=False)
 
     def on_news(self, run_id: str, news: News, regions: Collection[str]) -> None:
-        """Tell ``regions``. Never raises for what a topic does, and waits no longer than 15 s for any."""
+        """Publish to ``regions``. Never raises for what a topic does, and waits at most 15 s for each."""
         told = [region for region in regions if region not in self._silent]
         wrong: dict[str, str] = {}
-        # Daemons: a region that does not answer may not keep the command from ending either.
+        # Daemon threads: a region that does not answer must not keep the command from ending.
         threads = {
             region: threading.Thread(target=self._publish, args=(run_id, news, region, wrong), daemon=True)
             for region in told
@@ -56,7 +56,7 @@ class TopicNotifier(RunListener[RunStep]):
 
     def _publish(self, run_id: str, news: News, region: str, wrong: dict[str, str]) -> None:
         names = self.config.names
-        # What a migration does is in the worker's log.
+        # A migration logs in the worker's log group.
         component = components.WORKER if news.migration_id else components.FUNCTION
         function = component.name(names, region)
         topic = components.DEPLOYMENT_TOPIC.name(names, region)

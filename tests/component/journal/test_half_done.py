@@ -90,7 +90,7 @@ def test_only_what_came_up_where_nothing_was_goes_back(journal: Journal) -> None
     journal.start("destroy", {"resources": 1})
     with pytest.raises(Refused) as refused:
         require_way_back(journal, left())
-    assert "makes the environment anew" in str(refused.value.remedy)
+    assert "creates the environment again" in str(refused.value.remedy)
 
 
 def test_a_destroy_takes_back_only_what_came_up_where_nothing_was(journal: Journal) -> None:

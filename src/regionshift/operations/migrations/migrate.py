@@ -191,19 +191,19 @@ class DataRun(RunKind[SagaState, RunStep]):
 
     @property
     def event_region(self) -> str:
-        """As of every run."""
+        """See `RunKind`."""
         return self.region
 
     @property
     def news(self) -> DataNews:
-        """As of every run."""
+        """See `RunKind`."""
         is_open = self.changes and not self.handed_over
         return DataNews(
             self.event, self.migration_id, self.region, is_open=is_open, ended=self.ended, counts=self.counts
         )
 
     def state(self, events: Sequence[Event]) -> SagaState:
-        """As of every run."""
+        """See `RunKind`."""
         return fold_saga(self.steps, events[1:])
 
     def told_regions(self, state: SagaState) -> tuple[str, ...]:
@@ -212,7 +212,7 @@ class DataRun(RunKind[SagaState, RunStep]):
         return (self.region,)
 
     def why(self, error: BaseException) -> str:
-        """As of every run."""
+        """See `RunKind`."""
         return "it was interrupted" if isinstance(error, KeyboardInterrupt) else super().why(error)
 
 
@@ -242,7 +242,7 @@ class MigrationRun(DataRun):
         return tuple(replace(step, regions=(self.region,)) for step in steps)
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
-        """As of every run."""
+        """See `RunKind`."""
         del state, doubt
         migration = self.carrying.migration(self.region, self.migration_id)
         try:

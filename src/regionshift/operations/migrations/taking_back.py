@@ -100,11 +100,11 @@ class UndoRun(DataRun):
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
-        """As of every run."""
+        """See `RunKind`."""
         return (RunStep("undo", reversible=False, regions=(self.region,), meaning="undo what was copied"),)
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
-        """As of every run."""
+        """See `RunKind`."""
         del step, state, doubt
         carrying, migration = self.carrying, self.carrying.migration(self.region, self.migration_id)
         with told_plainly(self.region):
@@ -120,7 +120,7 @@ class UndoRun(DataRun):
         return self._counts
 
     def end(self, state: SagaState) -> RunEnd:
-        """As of every run."""
+        """See `RunKind`."""
         del state
         whole = TakenBack(self.region, self.record, 0.0).whole
         return RunEnd("rolled_back" if whole else "conflicts", self._counts, failed=not whole)

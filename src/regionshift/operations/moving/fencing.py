@@ -1,8 +1,8 @@
-"""A region that is lost: shut out, without a call to it, until it is back; and what is known of its data meanwhile.
+"""The fence around a lost region, which needs no call to it; and what is known about its data meanwhile.
 
-While it is away, its roles are shut: IAM is global, so that from the moment the region answers again its
-replication and our functions there may do nothing (IAM User Guide, "Policy evaluation logic": an explicit
-deny overrides every allow). What others write is stopped in the bucket's policy, once the region answers.
+While the region is away, its roles are denied everything. IAM is global: when the region answers again, its
+replication and our functions there may do nothing (IAM User Guide, "Policy evaluation logic"). An explicit deny
+overrides every allow. Once it answers, the bucket's policy stops the writes of others.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _ROLES = (named.REPLICATION_ROLE, named.FUNCTION_ROLE, named.WORKER_ROLE, named.
 
 @dataclass(frozen=True)
 class Fence:
-    """What became of the roles of one lost region.
+    """The result for the roles of one lost region.
 
     Args:
-        done: the roles that were changed. failed: {role: why} of those that could not be.
+        done: the roles that were changed. failed: {role: why} of the others.
     """
 
     region: str
@@ -50,7 +50,7 @@ class Fence:
 
     @property
     def warning(self) -> str:
-        """What a person is to know of the roles that are not shut; empty when all are."""
+        """A sentence on the roles that are not shut; empty when all are."""
         if not self.failed:
             return ""
         first = next(iter(self.failed.values()))
@@ -67,7 +67,7 @@ class Fence:
 
 
 def fenced_regions(journal: Journal) -> tuple[str, ...]:
-    """The regions that are shut out now, by the newest run that says so."""
+    """The regions that are fenced now, by the newest run that says so."""
     for run in journal.history():
         if run.kind == "destroy" and run.outcome == "succeeded":
             return ()
@@ -78,7 +78,7 @@ def fenced_regions(journal: Journal) -> tuple[str, ...]:
 
 
 def not_shut(journal: Journal) -> dict[str, tuple[str, ...]]:
-    """The fenced regions of which roles could not be shut, with those roles; by the newest run that says so."""
+    """The fenced regions with the roles that could not be shut, by the newest run that says so."""
     fenced = fenced_regions(journal)
     for run in journal.history():
         found = run.result.get(NOT_SHUT)
@@ -88,7 +88,7 @@ def not_shut(journal: Journal) -> dict[str, tuple[str, ...]]:
 
 
 def with_fenced(deployed: DeployedReleases, journal: Journal) -> DeployedReleases:
-    """The same with the regions that are fenced, for whoever looks at all: an `up` without them forgets them."""
+    """``deployed`` with the fenced regions: the result of an `up` without them does not name them."""
     left = not_shut(journal)
     fenced = {
         region: RegionState(None, False, note_of(region, left.get(region, ())))
@@ -117,9 +117,9 @@ def is_half_fenced(state: RegionState) -> bool:
 
 
 def shut_again(environment: Environment, journal: Journal) -> tuple[str, list[Fence]]:
-    """Try again to shut what could not be shut, and write down what is left; the run, and what became of each.
+    """Try again to shut the roles that are not shut, and record the rest. Returns the run, and a result a region.
 
-    Makes no call to the fenced regions. Nothing to do is no run.
+    Makes no call to the fenced regions. With nothing to do there is no run.
     """
     left = not_shut(journal)
     if not left:
@@ -136,7 +136,7 @@ def shut_again(environment: Environment, journal: Journal) -> tuple[str, list[Fe
 
 
 def shut_roles(clients: Clients, config: MigrationConfig, region: str, through: str) -> Fence:
-    """Let the roles of ``region`` do nothing, by way of the region ``through``; says what could not be shut."""
+    """Deny everything to the roles of ``region``, by calls to the region ``through``."""
     return _each_role(
         config,
         region,
@@ -147,7 +147,7 @@ def shut_roles(clients: Clients, config: MigrationConfig, region: str, through: 
 
 
 def open_roles(clients: Clients, config: MigrationConfig, region: str, through: str) -> dict[str, object]:
-    """Take back what :func:`shut_roles` did. Raises WorkFailed when a role may still be shut."""
+    """Undo :func:`shut_roles`. Raises WorkFailed when a role may still be shut."""
     fence = _each_role(
         config,
         region,
@@ -180,14 +180,14 @@ def _each_role(config: MigrationConfig, region: str, change: Callable[[str], obj
 
 
 def shut_bucket(clients: Clients, config: MigrationConfig, region: str, waiter: Waiter = AT_ONCE) -> None:
-    """Nothing replicates from the region's deployment bucket any more, and nobody writes to it. Done twice is no harm.
+    """Stop the replication from the region's deployment bucket, and all writes to it. May be done twice.
 
-    The fence denies everybody, us too, to change the replication. So a fence that stands is lifted for the moment that
-    takes, if there is something to take away; on the usual second attempt there is not. A policy has effect some time
-    after it is written (S3 User Guide, "Amazon S3 data consistency model"), so until then we are denied.
+    The fence also denies us to change the replication. So an existing fence is lifted for a moment when there is
+    replication to remove. A policy takes effect some time after it is written (S3 User Guide, "Amazon S3 data
+    consistency model"), so until then we are denied.
 
     Args:
-        waiter: for how long that can be.
+        waiter: says how long that can be.
 
     Raises ClientError, BotoCoreError when the region does not answer.
     """
@@ -217,7 +217,7 @@ def _policy_of(s3: Any, bucket: str) -> dict[str, Any]:
 
 
 def _write_policy(s3: Any, bucket: str, policy: Mapping[str, Any]) -> None:
-    """Amazon S3 has no empty policy: without a statement it is deleted."""
+    """Write the policy, or delete it when it has no statement: Amazon S3 has no empty policy."""
     if policy["Statement"]:
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     else:
@@ -240,7 +240,7 @@ _LOOK_BACK = timedelta(days=1)
 def unproven(
     clients: Clients, journal: Journal, config: MigrationConfig, lost: str, new: str, now: datetime
 ) -> list[str]:
-    """Sentences on what may be missing at ``new`` now that ``lost`` cannot be asked."""
+    """Sentences on what may be missing in ``new``, as ``lost`` cannot be asked."""
     said = [
         f"what was written in {lost} and had not reached {new} when it was lost is not in {new};"
         " only the lost region could say what",
@@ -260,7 +260,7 @@ def unproven(
         else f"CloudWatch in {new} has no replication latency of the last 24 hours: the delay is not known"
     )
     said.append(
-        f"objects whose replication had failed for good are missing in {new}: see the alarm's history"
+        f"objects whose replication had failed permanently are missing in {new}: see the alarm's history"
     )
     if config.carry.entries:
         said.append("what `carry` names is as the last migration left it; changes since are not there")
@@ -269,7 +269,7 @@ def unproven(
 
 @dataclass(frozen=True)
 class Measurement:
-    """How long replication took into a region, in seconds; when that was written down, and in which run."""
+    """How many seconds replication into a region took, when that was recorded, and in which run."""
 
     seconds: float
     at: datetime
@@ -277,14 +277,14 @@ class Measurement:
 
 
 def last_measured(journal: Journal, region: str) -> Measurement | None:
-    """The newest measurement of the replication into ``region``: by a bake, a migration or a change of primary."""
+    """The newest measurement of the replication into ``region``, by a bake, a migration or a change of primary."""
     return last_measured_in(journal, [region]).get(region)
 
 
 def last_measured_in(
     journal: Journal, regions: Collection[str], most: int | None = None
 ) -> dict[str, Measurement]:
-    """The same of each of ``regions`` that was measured, at all or in the newest ``most`` runs; each is read once."""
+    """The newest measurement for each of ``regions``, in all runs or in the newest ``most``. Reads each run once."""
     newest: dict[str, Measurement] = {}
     for run in journal.history(most):
         missing = [region for region in regions if region not in newest]
@@ -301,7 +301,7 @@ def last_measured_in(
 
 
 def _seconds_in(data: object, region: str) -> Iterator[float]:
-    """Every delay into ``region`` in what a run wrote down, however deep: a number, or one for each region."""
+    """Every delay into ``region`` in the data of a run, at any depth: a number, or one for each region."""
     if not isinstance(data, Mapping):
         return
     for name, value in data.items():

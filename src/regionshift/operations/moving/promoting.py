@@ -1,4 +1,4 @@
-"""Promote: every step of a change of primary, what it does and how it is taken back."""
+"""The steps of a change of primary: what each does, and how it is undone."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Said = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Promotion:
-    """Does and takes back the steps of one plan.
+    """Does and undoes the steps of one plan.
 
     Args:
-        copies: from region to region, as they are asked for.
-        settings: the file.
+        copies: gives the copies from one region to another.
+        settings: the settings file.
     """
 
     plan: PromotionPlan
@@ -47,7 +47,7 @@ class Promotion:
     journal: Journal
 
     def look(self) -> None:
-        """What the copies of all steps need, asked before the first. Changes nothing.
+        """Check what the copies of all steps need, before the first step. Changes nothing.
 
         Raises:
             InputError, Refused: see `LastCopy.look`.
@@ -64,7 +64,7 @@ class Promotion:
         plan = self.plan
         names = [each.name for each in plan.steps]
         if names.index(step.name) > names.index("settings"):
-            # Another machine may have done that step; on this one the file is as it was.
+            # Another machine may have done that step. Then the file on this machine is not changed yet.
             write_settings(self.settings, plan)
         match step.name:
             case "fence":
@@ -90,7 +90,7 @@ class Promotion:
         raise WorkFailed(f"there is no step {step.name}", error_id="RS-RUN-008")
 
     def take_back(self, step: RunStep, began: frozenset[str]) -> Said:
-        """One step back; it may find that nothing was done."""
+        """Undo one step. Nothing of it may have been done."""
         plan = self.plan
         match step.name.removeprefix("back/"):
             case "fence":
@@ -127,17 +127,17 @@ class Promotion:
         return [region for region in self.plan.others if region not in self.plan.uncalled]
 
     def _gather(self) -> Said:
-        """What the lost primary gave to another region and not to the new primary is not lost."""
+        """Copy what the lost primary replicated to another region but not to the new primary."""
         return {
             region: self.copies(region, self.plan.new).catch_up(f"{self.run_id}-{region}")
             for region in self._others
         }
 
     def _catch_up(self) -> Said:
-        """After the turn: what was written in the old primary meanwhile, then the same for the other regions.
+        """After the turn: copy what was written to the old primary meanwhile, then do the same for the other regions.
 
-        Replication carries nothing that was there before its rule (Amazon S3 User Guide, "What does Amazon S3
-        replicate?"), so that what was copied into the new primary before the turn is copied on.
+        S3 does not replicate objects that are older than the rule (Amazon S3 User Guide, "What does Amazon S3
+        replicate?"). So the objects that were copied into the new primary before the turn are copied on.
         """
         said = dict(self._last.catch_up(self.run_id))
         for region in self._others:
@@ -178,7 +178,7 @@ def _without_replication() -> list[Check]:
 
 
 def write_settings(path: Path, plan: PromotionPlan) -> Said:
-    """Write the file with the regions changed, whole or not at all; a file that has them is left alone."""
+    """Write the settings file with the new primary, whole or not at all. Does nothing when it has it already."""
     text = read_text(path)
     if digest_of_text(text) != plan.edit.digest_after:
         try:
@@ -193,10 +193,10 @@ def write_settings(path: Path, plan: PromotionPlan) -> Said:
 
 
 def restore_settings(path: Path, plan: PromotionPlan) -> Said:
-    """Bring the file back to the bytes that it had; one that somebody changed and that is not turned is left alone.
+    """Restore the bytes of the settings file. A file that still names the old primary is left alone.
 
     Raises:
-        WorkFailed: somebody changed it after it was turned.
+        WorkFailed: somebody changed the file after it got the new primary.
     """
     text = read_text(path)
     if digest_of_text(text) != plan.edit.digest_before:
@@ -216,19 +216,19 @@ def restore_settings(path: Path, plan: PromotionPlan) -> Said:
 
 
 def read_text(path: Path) -> str:
-    """The file's text with its line ends as they are."""
+    """The text of the file, with its own line ends."""
     return path.read_bytes().decode("utf-8")
 
 
 def require_writable(path: Path) -> None:
-    """What :func:`write_text` needs, asked beforehand. Raises InputError when the file cannot be replaced."""
+    """Check what :func:`write_text` needs. Raises InputError when the file cannot be replaced."""
     try:
         handle, aside = _aside(path.resolve())
     except OSError as error:
         raise InputError(
             f"This command has to change the settings file, which cannot be written: {error.strerror}.",
             where=str(path),
-            remedy="make the file and its folder writable for whoever runs the command",
+            remedy="make the file and its folder writable for the user who runs the command",
             error_id="RS-SETTINGS-003",
         ) from error
     os.close(handle)
@@ -241,7 +241,7 @@ def _aside(real: Path) -> tuple[int, Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the file at once and durably, with the rights that it had. A link stays a link."""
+    """Replace the file atomically and durably, with the permissions that it had. A link stays a link."""
     real = path.resolve()
     handle, aside = _aside(real)
     try:

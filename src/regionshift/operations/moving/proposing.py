@@ -294,12 +294,12 @@ class PromotionRun(SagaRun):
 
     @property
     def title(self) -> str:
-        """As of every run."""
+        """See `RunKind`."""
         return f"promote {self.promotion.plan.new}"
 
     @property
     def command(self) -> str:
-        """As of every run."""
+        """See `RunKind`."""
         return self.promotion.plan.command
 
     def facts(self, state: SagaState, view: RunView) -> Said:
@@ -316,12 +316,12 @@ class PromotionRun(SagaRun):
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
-        """As of every run."""
+        """See `RunKind`."""
         return self.promotion.plan.steps
 
     @property
     def news(self) -> SagaNews:
-        """As of every run."""
+        """See `RunKind`."""
         return self.promotion.plan.saga_news
 
     def told_regions(self, state: SagaState) -> tuple[str, ...]:
@@ -330,12 +330,12 @@ class PromotionRun(SagaRun):
         return self.promotion.plan.present
 
     def kept_before(self, step: RunStep, *, doubt: bool) -> Said:
-        """As of every run."""
+        """See `RunKind`."""
         del step
         return {"doubt": doubt}
 
     def do(self, step: RunStep, state: SagaState, *, doubt: bool) -> Said:
-        """As of every run."""
+        """See `RunKind`."""
         if step.back:
             return self.promotion.take_back(step, frozenset(state.began))
         return self.promotion.do(step, doubt=doubt)
@@ -354,7 +354,7 @@ class PromotionRun(SagaRun):
         return RunEnd("promoted" if done else "rolled back", result, failed=not done)
 
     def figures(self, closed: RunView) -> str:
-        """As of every run."""
+        """See `RunKind`."""
         return figures(closed, closed.result)
 
 

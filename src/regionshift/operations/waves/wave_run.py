@@ -87,11 +87,11 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
 
     @property
     def news(self) -> DeploymentNews:
-        """As of every run."""
+        """See `RunKind`."""
         return DeploymentNews(self.kind)
 
     def state(self, events: Sequence[Event]) -> DeploymentState:
-        """As of every run."""
+        """See `RunKind`."""
         return fold_deployment(events)
 
     def told_regions(self, state: DeploymentState) -> list[str]:
@@ -117,7 +117,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         return {"error": sentence_of(error)}
 
     def interruption(self, step: str, run_id: str) -> Interrupted:
-        """As of every run."""
+        """See `RunKind`."""
         del step
         return Interrupted(f"Stopped as asked; the {self.kind} is not finished.", where=run_id, remedy=_GO_ON)
 
@@ -128,7 +128,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         return RunEnd(outcome.value, result, failed=outcome is not Outcome.SUCCEEDED)
 
     def do(self, step: WaveStep, state: DeploymentState, *, doubt: bool) -> Said:
-        """As of every run."""
+        """See `RunKind`."""
         match step.action:
             case "approve":
                 if not self.approve(step):
