@@ -86,8 +86,8 @@ def commands() -> str:
     root: Any = typer.main.get_command(app)
     parts = [
         f"{MADE}# Commands\n",
-        "`regionshift COMMAND --help` prints the same. `--json` prints the result, and errors, as JSON. Options that"
-        " are alike for all commands can come from variables too: see [Settings](../settings.md#which-value-counts).\n",
+        "Every command with its options and examples, as in `regionshift COMMAND --help`. `--json` prints the result, and"
+        " errors, as JSON. Variables can set the common options: see [Settings](../settings.md#which-value-counts).\n",
         f"## Exit codes\n\n{EXIT_CODES}",
     ]
     parts.extend(_command(path, command) for path, command in leaves(root))
@@ -126,12 +126,10 @@ def checks() -> str:
         for check in all_checks()
     ]
     return (
-        f"{MADE}# Checks\n\n`regionshift validate` asks these questions of every region. `up` asks them after each"
-        " wave."
-        " A check changes nothing that stays. An alarm that is red is a warning; every other answer but yes is a"
-        " failure, and the exit code is 1.\n\n| check | what it looks at | what to do when it fails |\n|---|---|---|\n"
+        f"{MADE}# Checks\n\n`regionshift validate` makes these checks in every region; `up` makes them after each"
+        " wave. A check leaves nothing behind. A red alarm is a warning. If any other check fails, the exit code is 1.\n\n| check | what it checks | what to do if it fails |\n|---|---|---|\n"
         + "\n".join(rows)
-        + "\n\n[The function](../function.md) lists what its own validation looks at from inside the region.\n"
+        + "\n\n[The function](../function.md) lists the checks of its own validation, from inside the region.\n"
     )
 
 
@@ -139,9 +137,9 @@ def outputs() -> str:
     """Return Markdown: the outputs of `outputs`."""
     rows = [f"| `{name}_REGION` | {OUTPUTS[name]} |" for name in output_names()]
     return (
-        f"{MADE}# Outputs\n\n`regionshift outputs` prints names and ARNs of the resources, and `--json` prints them for"
-        " scripts. `REGION` is a region with underscores, such as `eu_west_1`. The primary's are there a second time,"
-        " with `primary` in its place.\n\n| output | what it names |\n|---|---|\n"
+        f"{MADE}# Outputs\n\n`regionshift outputs` prints names and ARNs of the deployed resources, and `--json` prints"
+        " them for scripts. `REGION` is a region with underscores, such as `eu_west_1`. The primary's outputs also exist"
+        " with `primary` instead of the region.\n\n| output | what it names |\n|---|---|\n"
         "| `project`, `environment`, `environment_suffix` | the environment |\n"
         "| `primary_region`, `secondary_regions` | its regions |\n" + "\n".join(rows) + "\n"
     )
@@ -162,15 +160,15 @@ def iam() -> str:
     config = MigrationConfig.model_validate(SAMPLE)
     parts = [
         f"{MADE}# IAM\n",
-        "What each role may do, statement by statement, for an environment with every feature. The resources and"
-        " conditions depend on your settings: `regionshift policy deploy` and `regionshift policy runtime` print the"
-        " policies for yours. [What is trusted](../security.md) explains them.\n",
-        "## Roles of a pipeline\n\n`regionshift bootstrap` makes them. Each works on one environment.\n",
+        "The rights of each role, statement by statement, for an environment with every feature. Resources and"
+        " conditions depend on your settings: `regionshift policy deploy` and `regionshift policy runtime` print your"
+        " policies. [What is trusted](../security.md) explains them.\n",
+        "## Roles of a pipeline\n\n`regionshift bootstrap` creates them. Each is for one environment.\n",
     ]
     for role in PipelineRole:
         statements = [each for policy in operator_policies(config, role) for each in policy.statements]
         parts.append(f"### {role}\n\n{_statements(statements)}")
-    parts.append("## Roles of the environment\n\n`regionshift up` makes them in every region.\n")
+    parts.append("## Roles of the environment\n\n`regionshift up` creates them in every region.\n")
     for made in runtime_roles(Site.by_settings(config, config.regions.primary)):
         parts.append(f"### {made.purpose}\n\n{_statements(made.statements)}")
     return "\n".join(parts)
