@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from regionshift.aws.clients import Clients
 from regionshift.engine.events import ResourceStep
-from regionshift.infrastructure.bootstrap import AUDIENCE, GITHUB, github_trust, job_trust
+from regionshift.infrastructure.bootstrap import AUDIENCE, GITHUB, github_trust, issuer_host, job_trust
 from regionshift.local.emulator import LocalCloud
 from regionshift.local.iam_gaps import of_known_issuers
 from regionshift.operations.policy_findings import policy_findings
@@ -77,17 +77,31 @@ def _asked(cloud: LocalCloud, config: MigrationConfig, role: PipelineRole, given
     return str(answer["AssumedRoleUser"]["Arn"])
 
 
-@pytest.fixture(scope="module")
-def take(cloud: LocalCloud, clients: Clients) -> Iterator[Take]:
-    """Takes a role with a token and no other credentials, and tells who one is then."""
-    iam, config = clients.get("iam", REGION), settings(cloud.account)
-    made = iam.create_open_id_connect_provider(Url=f"https://{GITHUB}", ClientIDList=[AUDIENCE])
+def _trusting(cloud: LocalCloud, clients: Clients, config: MigrationConfig) -> Iterator[Take]:
+    """The issuer of these settings and their roles; yields what takes a role with a token and no other credentials.
+
+    It returns who one is then.
+    """
+    iam = clients.get("iam", REGION)
+    made = iam.create_open_id_connect_provider(Url=f"https://{issuer_host(config)}", ClientIDList=[AUDIENCE])
     for role in PipelineRole:
-        iam.create_role(RoleName=role.role_name(config), AssumeRolePolicyDocument=github_trust(config, role))
+        iam.create_role(RoleName=role.role_name(config), AssumeRolePolicyDocument=job_trust(config, role))
     yield partial(_asked, cloud, config)
     for role in PipelineRole:
         iam.delete_role(RoleName=role.role_name(config))
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=made["OpenIDConnectProviderArn"])
+
+
+@pytest.fixture(scope="module")
+def take(cloud: LocalCloud, clients: Clients) -> Iterator[Take]:
+    """With the roles of a repository on GitHub."""
+    yield from _trusting(cloud, clients, settings(cloud.account))
+
+
+@pytest.fixture(scope="module")
+def take_on_gitlab(cloud: LocalCloud, clients: Clients) -> Iterator[Take]:
+    """With the roles of a project on a GitLab of one's own."""
+    yield from _trusting(cloud, clients, settings(cloud.account, project="lab", pipeline=GITLAB))
 
 
 MAY = {
@@ -161,19 +175,6 @@ def test_nobody_else_takes_it(take: Take, role: PipelineRole, given: str) -> Non
     with pytest.raises(ClientError) as refused:
         take(role, given)
     assert refused.value.response["Error"]["Code"] == "AccessDenied"
-
-
-@pytest.fixture(scope="module")
-def take_on_gitlab(cloud: LocalCloud, clients: Clients) -> Iterator[Take]:
-    """The same with the roles of a project on a GitLab of one's own."""
-    iam, config = clients.get("iam", REGION), settings(cloud.account, project="lab", pipeline=GITLAB)
-    made = iam.create_open_id_connect_provider(Url=f"https://{LAB}", ClientIDList=[AUDIENCE])
-    for role in PipelineRole:
-        iam.create_role(RoleName=role.role_name(config), AssumeRolePolicyDocument=job_trust(config, role))
-    yield partial(_asked, cloud, config)
-    for role in PipelineRole:
-        iam.delete_role(RoleName=role.role_name(config))
-    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=made["OpenIDConnectProviderArn"])
 
 
 def lab_token(subject: str, **more: str) -> str:

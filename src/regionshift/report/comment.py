@@ -14,7 +14,7 @@ MOST_CHARACTERS = 65_536
 """Of a comment: GitHub's API refuses more ("body is too long (maximum is 65536 characters)")."""
 _WIDTH = 100
 _LONGEST_LINE = 1_000
-_MOST_LEFT_OUT = "… and 1000000 more: the artifact of this run has all of it"
+_LEFT_OUT = "… and {} more: the artifact of this run has all of it\n"
 
 
 def as_comment(what: str, sections: Sequence[PlanSection]) -> str:
@@ -69,7 +69,7 @@ class _Block:
         """As many lines as fit into ``room`` characters, and how many entries are not whole."""
         taken, left = 0, room
         if sum(len(line) + 1 for line in self.lines) > room:
-            left -= len(_MOST_LEFT_OUT) + 1
+            left -= len(_LEFT_OUT.format(1_000_000))
         for line in self.lines:
             if len(line) + 1 > left:
                 break
@@ -79,7 +79,7 @@ class _Block:
             return body
         entries = self._section.entries
         cut = sum(entries[number].count for number in {*self._of[taken:]} if number >= 0)
-        return f"{body}… and {cut} more: the artifact of this run has all of it\n"
+        return body + _LEFT_OUT.format(cut)
 
 
 def _lines(parts: Sequence[RenderableType]) -> Iterator[str]:

@@ -217,6 +217,11 @@ class RunUnderWay(Generic[StateT, StepT]):
         looks = phase == "before" and step.only_looks
         return self.run.append(step.name, phase, self.kind.event_region, kept, only_looks=looks)
 
+    def show_course(self, state: StateT) -> None:
+        """Tell which steps the run has."""
+        for listener in self.listeners:
+            listener.on_course(state.steps)
+
     def show(self, step: StepT, phase: Phase, kept: Said) -> None:
         """Show that ``step`` begins or has ended."""
         for listener in self.listeners:
@@ -338,8 +343,7 @@ class _Driver(Generic[StateT, StepT]):
     def _start(self, at: RunUnderWay[StateT, StepT], state: StateT) -> None:
         self.started = True
         at.tell(state, at.kind.news.of_start(state))
-        for listener in at.listeners:
-            listener.on_course(state.steps)
+        at.show_course(state)
         for step in state.finished:
             for listener in at.listeners:
                 listener.on_step(step, "earlier", {})
@@ -350,8 +354,7 @@ class _Driver(Generic[StateT, StepT]):
         events.append(at.write(step, "before", kept))
         self.at_work = True
         self.known = state = kind.state(events)
-        for listener in at.listeners:
-            listener.on_course(state.steps)
+        at.show_course(state)
         at.show(step, "before", kept)
         phase: Phase = "after"
         try:
