@@ -288,7 +288,7 @@ def _boundary_that_may_not_be_read(scene: Scene) -> str:
     scene.settings |= _BOUNDARY
     scene.clients.forbidden = "get_policy"
     scene.exits = EXIT_OK
-    return "it cannot be seen whether the policy"
+    return "of access.boundary cannot be read"
 
 
 def _disabled_key(scene: Scene) -> str:

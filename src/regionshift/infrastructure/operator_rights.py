@@ -396,8 +396,8 @@ def _roles(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "Boundary",
-        "Looks before a change whether the permissions boundary is there, without which AWS makes no role.",
-        _each((DEPLOY, PREVIEW), ["iam:GetPolicy"]),
+        "Looks before a change whether the permissions boundary exists, and allows what the settings need.",
+        _each((DEPLOY, PREVIEW), _named("iam", "GetPolicy GetPolicyVersion")),
         [reach.config.access.boundary] if reach.config.access.boundary else [],
     )
     for kind, passed in PASSED.items():

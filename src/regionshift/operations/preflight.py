@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from regionshift.aws.errors import AwsFailed, told_plainly
 from regionshift.aws.guard import who_asks
 from regionshift.engine.engine import RunRecord
 from regionshift.errors import InputError, RegionshiftError
+from regionshift.iam.documents import Policy, parse
+from regionshift.iam.growth import opened
+from regionshift.infrastructure.boundary import boundary_statements
+from regionshift.infrastructure.policies.statement import document
 from regionshift.operations.collisions import collision_findings
 from regionshift.operations.environment import Environment
 from regionshift.operations.leftovers import secrets_of
@@ -21,7 +26,7 @@ from regionshift.operations.policy_findings import policy_findings, size_finding
 from regionshift.operations.room import Disk, quota_findings, room_findings
 from regionshift.operations.usable_keys import UNKNOWN, key_findings
 from regionshift.report.values import Finding
-from regionshift.settings.components import name_problems
+from regionshift.settings.components import boundary_arn, name_problems
 from regionshift.settings.state_url import parse_key_url, parse_state_url
 
 # One plugin process serves one provider, and there is one provider a region (measured: 170 to 430 MB each).
@@ -239,24 +244,43 @@ def _release(environment: Environment) -> list[Finding]:
 
 
 def _boundary(environment: Environment) -> list[Finding]:
-    """AWS makes no role within a boundary that is not there (IAM API Reference, "CreateRole", NoSuchEntity)."""
-    arn = environment.config.access.boundary
+    """Return an error when the permissions boundary does not exist, or is narrower than these settings need.
+
+    AWS creates no role with a boundary that does not exist (IAM API Reference, "CreateRole", NoSuchEntity). Only the
+    boundary of `bootstrap` is read: what another one should allow, its owner knows.
+    """
+    config, clients, region = environment.config, environment.clients, environment.regions[0]
+    arn = config.access.boundary
     if arn is None:
         return []
     try:
-        environment.clients.call(environment.regions[0], "iam", "get_policy", PolicyArn=arn)
+        policy = clients.call(region, "iam", "get_policy", PolicyArn=arn)["Policy"]
+        if arn != boundary_arn(config):
+            return []
+        version = {"PolicyArn": arn, "VersionId": policy["DefaultVersionId"]}
+        found = clients.call(region, "iam", "get_policy_version", **version)["PolicyVersion"]["Document"]
     except AwsFailed as error:
         if error.code == "NoSuchEntity":
             said = f"the policy {arn} of access.boundary does not exist"
             remedy = "`regionshift bootstrap` makes it; or name another one in access.boundary"
             return [Finding("boundary", "error", said, None, remedy)]
-        said = f"it cannot be seen whether the policy {arn} of access.boundary exists: {error.message}"
-        return [
-            Finding(
-                "boundary-unknown", "warning", said, None, error.remedy or f"allow iam:GetPolicy on {arn}"
-            )
-        ]
-    return []
+        said = f"the policy {arn} of access.boundary cannot be read: {error.message}"
+        remedy = error.remedy or f"allow iam:GetPolicy and iam:GetPolicyVersion on {arn}"
+        return [Finding("boundary-unknown", "warning", said, None, remedy)]
+    lacking = opened([_allowed(found)], [_allowed(document(boundary_statements(config)))])
+    if not lacking:
+        return []
+    first = lacking[0]
+    lacks = (
+        first.resources[0] if first.aspect == "resource" else f"{first.actions[0]} on {first.resources[0]}"
+    )
+    said = f"the permissions boundary {arn} is too narrow for these settings: it does not cover {lacks}"
+    remedy = "run `regionshift bootstrap` with an administrator's credentials, then this command again"
+    return [Finding("boundary", "error", said, None, remedy)]
+
+
+def _allowed(text: str | Mapping[str, Any]) -> Policy:
+    return Policy(tuple(each for each in parse(text) if each.effect == "Allow"))
 
 
 def _memory(environment: Environment, machine: Machine) -> list[Finding]:

@@ -19,6 +19,8 @@ from regionshift.aws.errors import AwsFailed
 from regionshift.engine.engine import RunRecord
 from regionshift.engine.events import ResourceStep
 from regionshift.errors import InputError
+from regionshift.infrastructure.boundary import boundary_statements
+from regionshift.infrastructure.policies.statement import document
 from regionshift.operations.checks.base import CheckContext, Wrong
 from regionshift.operations.checks.storage import KeyCheck
 from regionshift.operations.environment import Environment, RegionScope
@@ -336,3 +338,33 @@ def test_secrets_that_cannot_be_looked_for_are_told_of_with_their_region(
     told = [each for each in preflight(environment, Machine(None)) if each.code == "pending-secret-unknown"]
     assert [(each.severity, each.region) for each in told] == [("warning", REGION)]
     assert told[0].remedy
+
+
+BOUNDARY = "arn:aws:iam::123456789012:policy/flight.dev.boundary"
+
+
+def test_a_boundary_that_is_too_narrow_for_the_settings_is_told_with_what_it_lacks(
+    clients: Clients, make: Callable[..., Environment]
+) -> None:
+    first = {"access": {"boundary": BOUNDARY}, "carry": {"ssm": [{"path": "/flight"}]}}
+    another_region = {**first, "regions": {"primary": REGION, "secondaries": ["ap-south-1"]}}
+    another_entry = {**first, "carry": {"ssm": [{"path": "/flight"}, {"path": "/more"}]}}
+    nothing_carried = {"access": {"boundary": BOUNDARY}}
+
+    def told(settings: Any) -> list[str]:
+        found = preflight(make(**settings), Machine(None))
+        return [each.message for each in found if each.code == "boundary"]
+
+    iam = clients.get("iam", REGION)
+    iam.create_policy(
+        PolicyName="flight.dev.boundary", PolicyDocument=document(boundary_statements(make(**first).config))
+    )
+    assert told(first) == told(nothing_carried) == []
+    (lacks_region,) = told(another_region)
+    assert "is too narrow for these settings: it does not cover arn:aws:" in lacks_region
+    (lacks_entry,) = told(another_entry)
+    assert lacks_entry.endswith("it does not cover arn:aws:ssm:*:123456789012:parameter/more/*")
+    (finding,) = (each for each in preflight(make(**another_entry), Machine(None)) if each.code == "boundary")
+    assert finding.severity == "error"
+    assert "`regionshift bootstrap`" in finding.remedy
+    iam.delete_policy(PolicyArn=BOUNDARY)
