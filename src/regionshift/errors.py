@@ -1,7 +1,7 @@
-"""The one root of every error a person may see, each with the exit code of the command that met it.
+"""The base class of every error that a person may see, with the exit code of the command.
 
 Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 3 refused by a guard, 130 interrupted. 2 and 3 promise
-that nothing was touched: a command that had begun to change something ends with 1 instead.
+that nothing was changed: a command that began to change something ends with 1 instead.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ EXIT_INTERRUPTED = 130
 
 @dataclass
 class Changes:
-    """What a command has done so far: whether it began to change something."""
+    """Whether a command began to change something."""
 
     begun: bool = False
 
     def begin(self) -> None:
-        """From here on the command does not end as if nothing was touched."""
+        """From now on the exit code does not promise that nothing was changed."""
         self.begun = True
 
     def exit_code(self, code: int) -> int:
-        """``code``, or 1 in its place where it would say that nothing was touched, and that is not so."""
+        """``code``, or 1 if ``code`` would wrongly promise that nothing was changed."""
         return EXIT_FAILED if self.begun and code in (EXIT_INPUT, EXIT_REFUSED) else code
 
 
@@ -43,17 +43,17 @@ _CREDENTIALS = re.compile(
 
 
 def without_credentials(text: str) -> str:
-    """``text`` without what lets somebody in: session tokens, signatures, and the user and password of a URL.
+    """``text`` without credentials: session tokens, signatures, and the user and password of a URL.
 
-    What AWS refuses for its signature it repeats in its sentence, with the token in the header
-    ``x-amz-security-token`` ("The Canonical String for this request should have been …": IAM User Guide,
-    "Troubleshoot Signature Version 4 signing"); S3 has the token in an element ``Token-0`` of the error.
+    If a signature is wrong, AWS repeats the request in the error: "The Canonical String for this request should have
+    been …" (IAM User Guide, "Troubleshoot Signature Version 4 signing"). The request has the token in the header
+    ``x-amz-security-token``. S3 has the token in an element ``Token-0`` of the error.
     """
     return _CREDENTIALS.sub(lambda found: f"{found[1] or ''}[not shown]", text)
 
 
 MASKED = "[secret]"
-"""What the engine writes in its events for what it knows to be secret, and `without_texts` in an error."""
+"""The mask for a secret value, in the engine's events and in errors (`without_texts`)."""
 _SHORTEST_HIDDEN = 3
 _PART_OF_WORDS = 8  # shorter ones stand in other words, as dev in developer
 # Where a word begins: also after what JSON, Go and URLs write for a sign that is no part of one.
@@ -62,14 +62,14 @@ _GO_ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", 
 
 
 def texts_of(values: Iterable[str | bytes], shown: Collection[str] = ()) -> set[str]:
-    """How secret values can stand in an error: as they are, on one line, quoted, in a URL, or as base64.
+    """The forms of secret values in an error: unchanged, on one line, quoted, in a URL, or as base64.
 
-    AWS and its plugin repeat what they refuse, and the engine masks only what it is told as an output or an input.
-    Left out is what would mask the error's own words and hides nothing, as in Pulumi's own filter: one or two
-    characters, and true and false (pulumi/pulumi, sdk/go/common/util/logging, CreateFilter).
+    AWS and its plugin repeat refused values, and the engine masks only its inputs and outputs. Like Pulumi's own
+    filter, this leaves out values of one or two characters, true and false: they hide nothing, and would mask the
+    error's own words (pulumi/pulumi, sdk/go/common/util/logging, CreateFilter).
 
     Args:
-        shown: texts that everybody sees anyway, as the region; a value that is one of them is not hidden.
+        shown: public texts, such as the region; a value that equals one of them is not hidden.
     """
     found = {text for value in values if value not in shown for text in _forms(value)}
     return {text for text in found if len(text) >= _SHORTEST_HIDDEN and text.lower() not in ("true", "false")}
@@ -84,7 +84,8 @@ def _forms(value: str | bytes) -> Iterator[str]:
 
 
 def _as_json(text: str) -> Iterator[str]:
-    """As Python and Go write it: Go's package encoding/json has HTML's signs escaped, and control signs as numbers."""
+    """The JSON of Python and of Go: Go's encoding/json escapes HTML's characters, and writes control characters as
+    numbers."""
     for ascii_only in (True, False):
         plain = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
         escaped = re.sub("[&<>\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", plain)
@@ -96,7 +97,7 @@ def _as_json(text: str) -> Iterator[str]:
 
 
 def _as_go_quotes(text: str) -> Iterator[str]:
-    """As Go's ``%q`` and ``%+q`` write it (package strconv, Quote and QuoteToASCII)."""
+    """The forms of Go's ``%q`` and ``%+q`` (package strconv, Quote and QuoteToASCII)."""
 
     def quoted(sign: str, *, ascii_only: bool) -> str:
         if sign in '"\\':
@@ -114,13 +115,13 @@ def _as_go_quotes(text: str) -> Iterator[str]:
 
 
 def _in_urls(text: str) -> Iterator[str]:
-    """As a form, a part of a path or a query has it; Go's package net/url leaves some signs of a path as they are."""
+    """The forms in a form, a path or a query. Go's package net/url does not escape some characters of a path."""
     for found in (quote_plus(text), quote(text, safe=""), quote(text), quote(text, safe="$&+=:@")):
         yield from (found, re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), found))
 
 
 def without_texts(text: str, hidden: Collection[str]) -> str:
-    """``text`` with a mark in place of each of ``hidden``, and without credentials; a short one as a word alone."""
+    """``text`` without credentials, and with a mask for each of ``hidden``; short ones are masked only as whole words."""
     for each in sorted(hidden, key=len, reverse=True):
         if len(each) < _PART_OF_WORDS:
             begins = _WORD_BEGINS if re.match(r"\w", each) else ""
@@ -132,13 +133,13 @@ def without_texts(text: str, hidden: Collection[str]) -> str:
 
 
 class RegionshiftError(Exception):
-    """Something went wrong: what happened, where, and what to do next. Shows no credentials that others told it.
+    """Base of all errors: what happened, where, and what to do next. It shows no credentials.
 
     Args:
         message: one sentence that says what happened.
-        where: region, resource or configuration path, when there is one.
-        remedy: what the reader can do next, when it is known.
-        error_id: its entry in `error_catalogue.CATALOGUE`, where a class serves several; else the class has it.
+        where: region, resource or configuration path, if there is one.
+        remedy: what the reader can do next, if it is known.
+        error_id: its entry in `error_catalogue.CATALOGUE`; by default the class's.
     """
 
     exit_code = EXIT_FAILED
@@ -159,35 +160,35 @@ class RegionshiftError(Exception):
         self.remedy = remedy and without_credentials(remedy)
 
     def exit_code_after(self, changes: Changes) -> int:
-        """The exit code of the command that met this error."""
+        """The exit code of the command."""
         return changes.exit_code(self.exit_code)
 
 
 class WorkFailed(RegionshiftError):
-    """The work itself failed, on AWS or in the engine."""
+    """The work failed, on AWS or in the engine."""
 
 
 class InputError(RegionshiftError):
-    """What the user gave is wrong."""
+    """The user's input is wrong."""
 
     exit_code = EXIT_INPUT
 
 
 class Refused(RegionshiftError):
-    """A guard said no."""
+    """A guard refused."""
 
     exit_code = EXIT_REFUSED
 
 
 class Interrupted(RegionshiftError):
-    """The user asked to stop; the state is whole."""
+    """The user stopped the command; the state is complete."""
 
     exit_code = EXIT_INTERRUPTED
     error_id = "RS-USAGE-003"
 
 
 class NoRoom(WorkFailed):
-    """A disk of this machine is full. No step's fault: nothing is taken back for it, and a run in waves or steps
-    stays open."""
+    """A disk of this machine is full. No step failed: nothing is rolled back, and a run in waves or steps stays
+    open."""
 
     error_id = "RS-FILE-004"

@@ -1,4 +1,4 @@
-"""A session: one environment opened from its settings. The one place where parts are put together."""
+"""A session: one environment opened from its settings. All parts are put together here."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Session:
 
     @contextmanager
     def carrying(self, listeners: Sequence[RunListener[RunStep]] = ()) -> Iterator[Carrying]:
-        """How this run of the command works with migrations, of which ``listeners`` are told.
+        """How this command works with migrations; it reports them to ``listeners``.
 
         Raises:
             WorkFailed: the environment is not up.
@@ -133,24 +133,24 @@ def open_session(
     patience: float = 0.0,
     waiting: Callable[[Holder | None], None] = lambda _: None,
 ) -> Iterator[Session]:
-    """Everything a command needs, guarded: the account behind the credentials is the configured one.
+    """Everything that a command needs, after the guards: the account of the credentials is the one in the settings.
 
     Args:
         locked: whether the command changes anything; then it holds the environment's lock.
-        force: break a lock that is held, unless this raises when it is told the holder.
-        skipped: regions that get no call, or what finds them in the journal; beside those that are fenced,
-            and those that an unfinished deployment leaves out.
+        force: break a held lock, unless this function raises for its holder.
+        skipped: regions that get no call, or a function that finds them in the journal; in addition to fenced regions, and
+            to those that an unfinished deployment leaves out.
         rejoining: fenced regions that are called again.
-        naming: regions to be looked at as if the settings named them as the last secondaries.
-        without_engine: go on when no engine fits; the machine then says why, and no run may be asked for.
-        changing: is told when something begins to be changed (see `Journal`).
-        unsealed: take a journal as it stands though the command changes something. Nothing may be done by it.
-        patience: seconds that a lock which somebody else holds is waited for; ``waiting`` is told once who holds it.
+        naming: regions that count as if the settings named them as the last secondaries.
+        without_engine: continue if no engine fits; the machine then says why, and no run may begin.
+        changing: called when a change begins (see `Journal`).
+        unsealed: accept an unsealed journal although the command changes something. No step may follow it.
+        patience: seconds to wait for a lock of somebody else; ``waiting`` gets its holder once.
 
     Raises:
         InputError: the settings, or what they need, are wrong.
-        Refused: another account, an endpoint that is not loopback, a lock held by somebody else, a journal that is
-            acted on and not sealed.
+        Refused: another account, an endpoint that is not loopback, a lock held by somebody else, or an unsealed
+            journal that the command would follow.
     """
     from regionshift.aws.guard import require_readable_proxies
     from regionshift.journal.identity import require_same
@@ -210,10 +210,11 @@ class BootstrapSession:
     """What `bootstrap` works on.
 
     Args:
-        config: the settings as they are when it is done. given: what it gives them.
-        account, pipeline: its two parts. identities: of both. findings: what is to be said before their plans.
-        aside: the state beside the caller. inside: the same in the bucket, which must stand. is_inside: which is used.
-        has_bucket: whether the bucket stands. today: in UTC.
+        config: the settings afterwards. given: the values that it adds to them.
+        account, pipeline: its two parts. identities: of both. findings: shown before their plans.
+        aside: the state on this machine. inside: the state in the bucket, which must exist.
+        is_inside: which of the two is used.
+        has_bucket: whether the bucket exists. today: in UTC.
         environments: where environments have their states in the bucket.
     """
 
@@ -244,15 +245,15 @@ def open_bootstrap(
     region: str | None = None,
     take_over: bool = False,
 ) -> Iterator[BootstrapSession]:
-    """Both parts of `bootstrap`, locked, with the state where it lies now.
+    """Both parts of `bootstrap`, locked, with their state at its current place.
 
     Args:
-        force, patience, waiting: as `open_session` has them.
-        region: where the bucket is to be when it is new; as `default_region` says by default.
-        take_over: an issuer that somebody else made becomes the account's part.
+        force, patience, waiting: see `open_session`.
+        region: the region of a new bucket; by default `default_region`.
+        take_over: an identity provider of somebody else becomes a part of the account's.
 
     Raises:
-        InputError: the settings are wrong, or the bucket stands in another region.
+        InputError: the settings are wrong, or the bucket is in another region.
         Refused: another account, a lock held by somebody else.
     """
     from regionshift.aws.guard import require_account
@@ -341,7 +342,7 @@ def open_bootstrap(
 
 
 def waiter_of(cloud: LocalCloud | None) -> Waiter:
-    """For answers that may be stale: the embedded AWS is late in its weather alone, and there as AWS is."""
+    """How long answers may be stale: the embedded AWS is only late in its weather, and then like AWS."""
     return AT_ONCE if cloud and cloud.weather == "calm" else settling("aws")
 
 
@@ -356,7 +357,7 @@ def _naming(config: MigrationConfig, more: Collection[str]) -> MigrationConfig:
 def _scope(
     skipped: Skipped, journal: Journal, config: MigrationConfig, rejoining: Collection[str]
 ) -> RegionScope:
-    """Who gets no call, read in the journal before any is made."""
+    """The regions without calls, read in the journal before the first call."""
     from regionshift.operations.environment import RegionScope
     from regionshift.operations.moving.proposing import given_up_regions
     from regionshift.operations.waves.deploying import left_out_by_open_run
@@ -368,7 +369,7 @@ def _scope(
 
 @dataclass
 class SessionParts:
-    """What a session is put together from; each part is made when it is first asked for."""
+    """The parts of a session; each is created at its first use."""
 
     config: MigrationConfig
     files: ProjectFiles
@@ -394,7 +395,7 @@ class SessionParts:
 
     @cached_property
     def cloud(self) -> LocalCloud | None:
-        """The embedded AWS: our own, started when it does not run, or the one at the endpoint. None on AWS.
+        """The embedded AWS of this folder, started if necessary, or the one at the endpoint. None on AWS.
 
         Its key is the administrator's, or that of the role that a variable names.
         """
@@ -461,7 +462,7 @@ class SessionParts:
 
     @cached_property
     def clients(self) -> Clients:
-        """AWS's clients for whoever runs the command."""
+        """AWS's clients with the caller's credentials."""
         from regionshift.aws.clients import Clients
         from regionshift.aws.guard import require_aws
 
@@ -490,7 +491,7 @@ class SessionParts:
 
     @property
     def state_url(self) -> str:
-        """The state URL as set, else a folder in ``.regionshift/``."""
+        """The state URL of the settings, else a folder in ``.regionshift/``."""
         return self.config.state or (self.files.home / "state").as_uri()
 
     @cached_property
@@ -522,7 +523,7 @@ class SessionParts:
         return self.files.home / "state.key"
 
     def require_key_file(self) -> None:
-        """Raises Refused when a state was begun with another machine's key file: a new one would open nothing."""
+        """Raises Refused if the state was created with the key file of another machine: a new key would open nothing."""
         if parse_key_url(self.config.state_secrets) is not None or self._key_file.exists():
             return
         if not self.store.folders(f"journal/{self.identity.scope}/runs"):
@@ -537,7 +538,7 @@ class SessionParts:
 
     @cached_property
     def key(self) -> SecretKey:
-        """Of the releases' secrets and of all seals of the state: kept in it under KMS, or that of the key file."""
+        """The key of the releases' secrets and of all seals: in the state under KMS, or from the key file."""
         from regionshift.journal.sealing import key_from_file, key_from_kms
 
         key = parse_key_url(self.config.state_secrets)
@@ -554,7 +555,7 @@ class SessionParts:
         patience: float,
         waiting: Callable[[Holder | None], None],
     ) -> Iterator[Lock]:
-        """The environment's lock; when it is lost, ``stops`` end what goes on. The others: see `open_session`."""
+        """The environment's lock; if it is lost, ``stops`` end the work. For the other arguments see `open_session`."""
         from regionshift.journal.lock import Holder, LeaseTerms, LockLost, acquire, current_holder
 
         me = Holder(
@@ -632,7 +633,7 @@ class SessionParts:
         )
 
     def environment(self, engine: Engine, scope: RegionScope) -> Environment:
-        """The environment; its release is read when first asked for."""
+        """The environment; its release is read at its first use."""
         from regionshift.operations.environment import Environment
 
         release = cache(lambda: self._release(scope))
@@ -673,7 +674,7 @@ class SessionParts:
         )
 
     def _artifact(self) -> Artifact:
-        """The function's zip as built from this tool, or the one that a test brings."""
+        """The function's zip, built from this tool, or a test's own."""
         from regionshift import artifact
         from regionshift.settings.release import Artifact
 
@@ -755,7 +756,7 @@ class SessionParts:
 
 @dataclass(frozen=True)
 class _Kms:
-    """The calls that open the releases' key, with AWS's errors told plainly."""
+    """The calls that open the releases' key, with AWS's errors in plain words."""
 
     clients: Clients
     region: str

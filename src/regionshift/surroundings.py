@@ -1,4 +1,4 @@
-"""The outside of a command, read once and handed on as values: variables, clocks, the user, memory, where files lie."""
+"""The surroundings of a command, read once and passed on as values: variables, clocks, the user, memory, folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOME = ".regionshift"
 
 @dataclass(frozen=True)
 class ProjectFiles:
-    """Where the files of one settings file lie: everything under ``.regionshift/`` beside it."""
+    """The folders of one settings file: everything is under ``.regionshift/`` next to it."""
 
     config: Path
 
@@ -25,7 +25,7 @@ class ProjectFiles:
         return self.config.resolve().parent / HOME
 
     def make_home(self) -> Path:
-        """The same, made if it is not there, and kept out of Git: keys and a whole state may lie in it."""
+        """The same folder, created if it is missing, and kept out of Git: it may have keys and a whole state."""
         self.home.mkdir(parents=True, exist_ok=True)
         ignored = self.home / ".gitignore"
         if not ignored.exists():
@@ -34,13 +34,13 @@ class ProjectFiles:
 
     @property
     def cloud(self) -> Path:
-        """What the embedded AWS keeps."""
+        """The data of the embedded AWS."""
         return self.home / "cloud"
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The outside, read once: environment variables, clocks, how to stop."""
+    """The surroundings, read once: environment variables, clocks, how to stop."""
 
     variables: Mapping[str, str] = field(repr=False)
     now: Callable[[], datetime]
@@ -71,9 +71,9 @@ def user_name() -> str:
 
 
 def free_memory_mb() -> int | None:
-    """What programs may still take, None when the system does not tell (macOS does not).
+    """Free memory; None if the system does not report it, as on macOS.
 
-    Memory that only caches files counts where the system tells of it.
+    Memory that only caches files counts as free, if the system reports it.
     """
     told = Path("/proc/meminfo")
     for line in told.read_text(encoding="utf-8").splitlines() if told.exists() else ():

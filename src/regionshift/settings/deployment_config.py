@@ -16,7 +16,7 @@ def deployment_text(config: MigrationConfig, region: str) -> str:
 
 
 def deployment_config(config: MigrationConfig, region: str) -> dict[str, Any]:
-    """What the function and the application are told; no secret's value, only where it is found.
+    """The values for the function and the application; of a secret only its place.
 
     ``replication_destinations`` names the bucket of every secondary, so that the primary can tell whether it
     replicates to each.

@@ -1,8 +1,8 @@
-"""Reads YAML as its version 1.2 core schema says, and remembers on which line each value stands.
+"""Reads YAML with the core schema of version 1.2, and remembers the line of each value.
 
-PyYAML follows version 1.1, where ``no`` is false, ``012345678901`` may be octal and ``12:30`` a number;
-account ids and names must not be changed like that, and editors that check the file against its JSON Schema
-read 1.2 as well. Two equal keys, which PyYAML lets pass, are mistakes here.
+PyYAML follows version 1.1, where ``no`` is false, ``012345678901`` may be octal and ``12:30`` a number.
+That must not happen to account ids and names. Editors that check the file with its JSON Schema also read 1.2.
+Two equal keys, which PyYAML accepts, are mistakes here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Changes just the regions that a settings file names, or sets single values, and leaves all other characters alone.
+"""Changes the regions or single values of a settings file, and leaves all other characters alone.
 
-An edit is a list of replacements in the text, so that it can be written down, shown and taken back exactly. It
-is read again before it is given: when more or less than the regions would change (they have an alias or a tag,
-or are written in an unusual way), it is refused with the lines that a person should write.
+An edit is a list of replacements in the text, so that it can be recorded, shown and undone exactly. Before it is
+returned, the new text is read again. The edit is refused if it changes anything else, for example because of an alias,
+a tag or an unusual form. The error then has the lines that a person should write.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class _SettingsText:
         )
 
     def before(self, node: yaml.Node) -> str:
-        """What stands before ``node`` in its line."""
+        """The text before ``node`` in its line."""
         start = node.start_mark.index
         return self.text[self.text.rfind("\n", 0, start) + 1 : start]
 
@@ -266,7 +266,7 @@ def _spliced(text: str, replacements: Sequence[Replacement], digest_after: str |
     parts, last = [], 0
     for start, before, after in replacements:
         if not text.startswith(before, start):
-            raise ValueError("the text does not hold what is to be replaced")
+            raise ValueError("the text to replace is missing")
         parts += [text[last:start], after]
         last = start + len(before)
     made = "".join([*parts, text[last:]])

@@ -1,5 +1,5 @@
 """The kinds of value that settings are made of (regions, accounts, lengths of time such as ``1h30m``, …), each with
-its rule and what a wrong one is told.
+its rule, and the message for a wrong one.
 
 A rule raises ``wrong(allowed, nearest)``; ``settings.mistakes`` turns that into a line for the reader.
 """

@@ -1,7 +1,7 @@
 """From a YAML file, the environment and the command line to checked settings, or every mistake at once.
 
 One order of precedence, the later wins: defaults, the file, ``ENVIRONMENT_SUFFIX``, ``REGIONSHIFT_*`` variables,
-options of the command line. A value replaces what stands at its path, a list or a map as a whole.
+options of the command line. A value replaces the whole value at its path, also a list or a map.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def _mend(tree: dict[str, Any], wrong: tuple[FieldPath, ...], shape: Shape) -> M
 
 
 def _line(mistake: Mistake, path: Path) -> int:
-    """The line in the file, in whose order mistakes are told; 0 for what does not stand there."""
+    """The line in the file, for the order of the mistakes; 0 for a value from elsewhere."""
     number = mistake.source.removeprefix(f"{path.name}, line ")
     return int(number) if number.isdecimal() else 0
 

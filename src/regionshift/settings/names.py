@@ -1,14 +1,14 @@
-"""Names of everything the environment makes, and the limits AWS puts on them.
+"""Names of everything that the environment creates, and AWS's limits for them.
 
 A name is ``<project>-<component>-<region>-<environment>``, lower case, of letters, digits and dashes;
 a bucket's name also ends in the account id because bucket names are global. A name that would be too
-long keeps a readable head and ends in ``--`` and a hash of the whole, so two long names stay different, and
-none is what somebody else's shorter name is.
+long keeps a readable head, and ends in ``--`` and a hash of the whole name. So two long names stay different, and
+none equals a shorter name.
 
-The parts are joined by what they may hold themselves, so two environments must not come to one name by another
-cut: project ``a`` with environment ``worker-us-east-1-c`` and project ``a-worker-us-east-1`` with environment
-``c`` would share their workers' name. The last region in a name says where to cut as long as no environment's
-name holds one; one that does gets ``--`` and a hash of project and environment behind it, which no plain name has.
+The dash that joins the parts may also be in a part, so two environments could get one name. For example, project
+``a`` with environment ``worker-us-east-1-c`` and project ``a-worker-us-east-1`` with environment ``c`` would share
+the name of their workers. The last region in a name separates the parts, unless the environment's name contains a
+region. Such an environment's names end in ``--`` and a hash of project and environment, which no plain name has.
 """
 
 from __future__ import annotations

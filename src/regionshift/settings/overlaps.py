@@ -20,12 +20,12 @@ _Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Target:
-    """What an entry can write in one region, whatever its source holds.
+    """The names that an entry can write in one region, with any source.
 
     Args:
-        place: bucket, or nothing for what has none.
-        written: patterns on whole names. left_out: patterns of what is not written.
-        tags: what the items must have.
+        place: the bucket, or empty for kinds without one.
+        written: patterns of whole names. left_out: patterns of excluded names.
+        tags: tags that the items must have.
     """
 
     place: str

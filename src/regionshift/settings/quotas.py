@@ -1,7 +1,7 @@
-"""AWS's quotas of the documents and lists that the program writes, each with the page that it comes from.
+"""AWS's quotas of the documents and lists that the program writes, each with its page.
 
-The program is reckoned against them before anything is made (`infrastructure/sizes.py`), and the embedded AWS refuses
-by them.
+The program is checked with them before the first change (`infrastructure/sizes.py`), and the embedded AWS refuses with
+them.
 """
 
 from __future__ import annotations

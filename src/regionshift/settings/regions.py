@@ -33,14 +33,14 @@ REGIONS: Final[dict[str, tuple[str, ...]]] = {
 
 
 class Partition(NamedTuple):
-    """What differs between AWS's partitions.
+    """The differences between AWS's partitions.
 
     Args:
         dns_suffix: what the names of endpoints end with.
         dual_stack_suffix: what the names of endpoints that answer over IPv6 too end with.
         iam_region: the region of every call of IAM, which is one service for the whole partition.
-        console: where the console of a region is, behind the region's name; empty where none is public (AWS General
-            Reference, "AWS Management Console endpoints"; of ``aws-eusc`` the same page at docs.aws.eu).
+        console: the end of the address of a region's console, after the region's name; empty if none is public. (AWS
+            General Reference, "AWS Management Console endpoints"; for ``aws-eusc`` the same page at docs.aws.eu.)
     """
 
     dns_suffix: str
@@ -146,10 +146,10 @@ def slot_of(region: str) -> int:
 
 
 def patterns_of(regions: Iterable[str]) -> dict[str, str]:
-    """Each region with the pattern of a policy that stands for it: ``??-west-?`` for those called alike.
+    """Each region with its pattern in a policy: ``??-west-?`` for regions with similar names.
 
-    Wildcards take the place of letters and digits only where they tell regions apart: what a pattern matches has the
-    form of a region's code, and a region that is called like no other stands for itself.
+    Wildcards replace only letters and digits that differ between regions. So a pattern matches only texts with the form
+    of a region's code, and a region without a similar name is its own pattern.
     """
     forms = {region: _form(region) for region in regions}
     many = {form for form, times in Counter(forms.values()).items() if times > 1}

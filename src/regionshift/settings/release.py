@@ -31,9 +31,9 @@ class Artifact:
 class Release:
     """Settings, artifact, zones and versions that a region runs. Two equal releases have one digest.
 
-    ``secrets`` are the application's secret values by name; ``secrets_digest`` is a *keyed* digest of them
-    (so that nothing can be guessed from it) and is what enters the release's own digest. ``program`` is the
-    digest of the Pulumi program's source: another program may make other resources of the same settings.
+    ``secrets`` are the application's secret values by name. ``secrets_digest`` is their *keyed* digest, from which
+    nobody can guess a value; it is a part of the release's own digest. ``program`` is the digest of the Pulumi
+    program's source, because another program may create other resources from the same settings.
     """
 
     config: MigrationConfig

@@ -37,18 +37,18 @@ def schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """What stands in the published file."""
+    """The text of the published file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 class Shape:
-    """Answers what may stand at a path of the settings. Made once for a reading, from the schema."""
+    """Answers what is allowed at a path of the settings. Made once for a reading, from the schema."""
 
     def __init__(self) -> None:
         self._root: Schema = schema()
 
     def at(self, path: FieldPath) -> Schema | None:
-        """The schema of the value at ``path``; None when nothing may stand there."""
+        """The schema of the value at ``path``; None if no value is allowed there."""
         here: Schema | None = self._resolve(self._root)
         for part in path:
             here = None if here is None else self._step(here, part)
@@ -70,7 +70,7 @@ class Shape:
                 yield (section, field)
 
     def describe(self, path: FieldPath) -> str:
-        """What may stand at ``path``, in words."""
+        """The allowed values at ``path``, in words."""
         here = self.at(path)
         return "nothing of this name" if here is None else self._words(here)
 
@@ -184,7 +184,7 @@ def translate(error: ValidationError, tree: object, shape: Shape) -> list[Found]
 
 
 def value_at(tree: object, path: FieldPath) -> object:
-    """What stands at ``path`` in ``tree``; None when nothing does."""
+    """The value at ``path`` in ``tree``; None if there is none."""
     for part in path:
         if isinstance(tree, dict):
             tree = tree.get(part)

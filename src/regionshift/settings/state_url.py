@@ -1,7 +1,7 @@
 """The state URL, and the URL of the key of its secrets, in their parts.
 
-A place for the state is one class here, which answers what the settings, the engine and the checks ask of its URL, and
-one line in `journal/backends.py`, which opens its store.
+Each kind of place is one class here, with everything that the settings, the engine and the checks need from the URL.
+One line in `journal/backends.py` opens its store.
 """
 
 from __future__ import annotations
