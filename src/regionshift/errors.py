@@ -121,7 +121,7 @@ def _in_urls(text: str) -> Iterator[str]:
 
 
 def without_texts(text: str, hidden: Collection[str]) -> str:
-    """``text`` without credentials, and with a mask for each of ``hidden``; short ones are masked only as whole words."""
+    """``text`` without credentials, with a mask for each of ``hidden``; a short one is masked only as a whole word."""
     for each in sorted(hidden, key=len, reverse=True):
         if len(each) < _PART_OF_WORDS:
             begins = _WORD_BEGINS if re.match(r"\w", each) else ""

@@ -138,8 +138,8 @@ def open_session(
     Args:
         locked: whether the command changes anything; then it holds the environment's lock.
         force: break a held lock, unless this function raises for its holder.
-        skipped: regions that get no call, or a function that finds them in the journal; in addition to fenced regions, and
-            to those that an unfinished deployment leaves out.
+        skipped: regions that get no call, or a function that finds them in the journal; in addition to fenced
+            regions, and to those that an unfinished deployment leaves out.
         rejoining: fenced regions that are called again.
         naming: regions that count as if the settings named them as the last secondaries.
         without_engine: continue if no engine fits; the machine then says why, and no run may begin.
@@ -523,7 +523,7 @@ class SessionParts:
         return self.files.home / "state.key"
 
     def require_key_file(self) -> None:
-        """Raises Refused if the state was created with the key file of another machine: a new key would open nothing."""
+        """Raises Refused if another machine's key file made the state: a new key would open nothing."""
         if parse_key_url(self.config.state_secrets) is not None or self._key_file.exists():
             return
         if not self.store.folders(f"journal/{self.identity.scope}/runs"):
