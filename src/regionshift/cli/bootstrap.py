@@ -12,6 +12,7 @@ from regionshift.cli.opening import opened_bootstrap
 from regionshift.cli.options import Choices
 from regionshift.cli.running import shown
 from regionshift.cli.show import (
+    aside,
     ask,
     confirm,
     confirm_by_name,
@@ -92,7 +93,7 @@ def _show(choices: Choices, plan: Plan) -> None:
     if choices.verbose or {each.op for each in changes} != {"create"}:
         show_plan(choices, shown)
         return
-    screen = console(choices)
+    screen = aside(choices, asks=True)
     screen.print(f"Plan for {plan.environment}")
     for region in dict.fromkeys(each.region for each in changes):
         kinds = Counter(each.type.rpartition(":")[2] for each in changes if each.region == region)

@@ -8,6 +8,7 @@ from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.running import shown
 from regionshift.cli.show import (
+    aside,
     confirm_by_name,
     console,
     print_json,
@@ -37,7 +38,9 @@ def run_destroy(choices: Choices) -> int:
         show_plan(choices, plan)
         unclear = remains.killed or remains.half_done
         if unclear:
-            screen.print("What an earlier run made and did not write down is looked for, and goes too.")
+            aside(choices).print(
+                "What an earlier run made and did not write down is looked for, and goes too."
+            )
         if plan.changes and not choices.yes:
             screen.print(_goes_with_it(environment, plan))
         if plan.changes or unclear:

@@ -64,7 +64,7 @@ def run_migrate(
         known = _known(carrying, wanted) if migration_id and not plan_only else None
         if known is not None:
             if not choices.as_json:
-                screen.print(known_table(known))
+                aside(choices, asks=True).print(known_table(known))
             confirm(
                 choices,
                 f"Go on with {migration_id}, from {wanted.source} to {wanted.target}?",
@@ -75,7 +75,7 @@ def run_migrate(
                 made, shown = _plan(carrying, wanted)
             to_copy = shown["to_copy"]
             if not choices.as_json:
-                screen.print(plan_table(shown))
+                (screen if plan_only else aside(choices, asks=True)).print(plan_table(shown))
             # Before the plan as JSON: an error is a document of its own.
             require_something(made, wanted.source)
             if plan_only:
@@ -100,8 +100,8 @@ def run_migrate(
     if choices.as_json:
         print_json(_report(report))
     else:
-        screen.print(summary_table(report.metadata))
-        screen.print(recovery_lines(report.recovery.as_json))
+        screen.print(summary_table(report.metadata, whole=not choices.quiet))
+        aside(choices).print(recovery_lines(report.recovery.as_json))
     return EXIT_OK if report.completed else EXIT_FAILED
 
 
@@ -220,7 +220,7 @@ def rollback_migration(
         migration_id = migration_named(session.journal, migration_id)
         region, found = carrying.find(migration_id)
         if not choices.as_json:
-            console(choices).print(summary_table(found))
+            aside(choices, asks=True).print(summary_table(found))
         require_takeable(carrying, migration_id)
         confirm(choices, f"Take back what {migration_id} wrote in {region}?", session.environment.config)
         try:
@@ -268,7 +268,7 @@ def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> in
     """Go on with a migration where it was, or take it back; what was begun to be taken back goes back."""
     name, back = left.migration_id, back or left.going_back
     what = "taking it back" if back else "going on with it"
-    console(choices).print(f"Migration {name} is {left.status}; {what}.")
+    aside(choices).print(f"Migration {name} is {left.status}; {what}.")
     if back:
         return run_rollback(choices, name, "" if left.going_back else "resume --back")
     return run_migrate(

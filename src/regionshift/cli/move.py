@@ -13,6 +13,7 @@ from regionshift.cli.options import Choices
 from regionshift.cli.running import shown
 from regionshift.cli.show import (
     NotConfirmed,
+    aside,
     confirm,
     confirm_by_name,
     console,
@@ -62,7 +63,7 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
     else:
         screen = console(choices)
         if said:
-            screen.print(run_facts_table(facts))
+            aside(choices).print(run_facts_table(facts))
         old = f"{source} is retired" if retired else f"{source} is a secondary; to take it down: "
         old += "" if retired else f"{moves.command_of(source, target)} --retire --allow-data-loss"
         screen.print(f"{target} is the primary, {old}")
@@ -119,7 +120,7 @@ def _show(choices: Choices, tools: RunTools, source: str, target: str) -> None:
         plan = moves.look(tools, source, target, moves.PHASES)
     if choices.as_json or plan is None:
         return
-    screen = console(choices)
+    screen = aside(choices, asks=True)
     screen.print(f"{target} comes up as a secondary first:" if plan.changes else f"{target} is up.")
     show_plan(choices, plan)
     screen.print(

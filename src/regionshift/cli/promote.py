@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from regionshift.cli.opening import opened, settings_of, tools_of
 from regionshift.cli.options import Choices
 from regionshift.cli.running import do_steps, resume_steps, shown
-from regionshift.cli.show import confirm, console, print_json, show_plan, working
+from regionshift.cli.show import aside, confirm, console, print_json, show_plan, working
 from regionshift.errors import EXIT_FAILED, EXIT_OK, EXIT_REFUSED, InputError
 from regionshift.operations import moves, rejoining
 from regionshift.operations.moving import proposing
@@ -43,12 +43,12 @@ def _promote(choices: Choices, session: Session, new: str, *, lost: bool, plan_o
         prepared = proposing.prepare(tools, new, lost=lost)
     plan, preview, facts = prepared.plan, prepared.preview, prepared.facts
     if not choices.as_json:
-        screen = console(choices)
+        screen = console(choices) if plan_only else aside(choices, asks=True)
         screen.print(f"{plan.new} becomes the primary, {_fate(plan)}.")
         show_plan(choices, preview)
         screen.print(run_facts_table(facts))
         for sentence in prepared.unproven:
-            screen.print(f"! {sentence}", style="yellow")
+            console(choices).print(f"! {sentence}", style="yellow")
     if plan_only:
         if choices.as_json:
             shown = {name: as_data(getattr(preview, name)) for name in ("changes", "findings", "growth")}

@@ -14,7 +14,7 @@ from regionshift.cli.options import Choices
 from regionshift.cli.promote import run_rejoin
 from regionshift.cli.rollback import say_what_the_settings_say
 from regionshift.cli.running import resume_steps
-from regionshift.cli.show import console, print_json
+from regionshift.cli.show import aside, console, print_json
 from regionshift.cli.up import handing_over, resume_waves, run_up
 from regionshift.errors import EXIT_FAILED, EXIT_OK, InputError, Refused
 from regionshift.journal.events import RunView
@@ -207,4 +207,4 @@ def _back_to_nothing(choices: Choices, left: InOneRun) -> int:
 
 
 def _tell(choices: Choices, left: InOneRun, what: str) -> None:
-    console(choices).print(f"{left.kind.capitalize()} {left.run} {left.at}; {what}.")
+    aside(choices).print(f"{left.kind.capitalize()} {left.run} {left.at}; {what}.")

@@ -11,6 +11,7 @@ from regionshift.cli.opening import carrying_in, opened
 from regionshift.cli.options import Choices
 from regionshift.cli.running import driver
 from regionshift.cli.show import (
+    aside,
     ask,
     confirm,
     console,
@@ -119,7 +120,7 @@ def run_deployment_rollback(
 
 
 def say_what_the_settings_say(choices: Choices) -> None:
-    console(choices).print(
+    aside(choices).print(
         "The settings still say what was taken back: change them, or the next `up` brings it again.",
     )
 

@@ -213,7 +213,9 @@ def do_steps(
         )
     else:
         if state.ending is Ending.DONE:
-            screen.print(run_facts_table({name: value for name, value in facts.items() if name not in known}))
+            aside(choices).print(
+                run_facts_table({name: value for name, value in facts.items() if name not in known})
+            )
             warnings = facts.get("warnings")
             for missed in warnings if isinstance(warnings, list) else ():
                 screen.print(f"warning: {missed}", style="yellow")

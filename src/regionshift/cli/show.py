@@ -31,9 +31,14 @@ def console(choices: Choices) -> Screen:
     return screen_of(stderr=choices.as_json)
 
 
-def aside(choices: Choices) -> Screen:
-    """Where it is said what goes on meanwhile: as `console`, with --quiet nowhere."""
-    return _silent() if choices.quiet else console(choices)
+def aside(choices: Choices, *, asks: bool = False) -> Screen:
+    """Where it is said what goes on meanwhile: as `console`, with --quiet nowhere.
+
+    Args:
+        asks: a person who is asked decides by it, so that it is shown unless --yes was given too.
+    """
+    is_hidden = choices.quiet and (choices.yes or not asks)
+    return _silent() if is_hidden else console(choices)
 
 
 @cache
@@ -93,17 +98,18 @@ def _shell_word(value: str) -> str:
 def working(choices: Choices, what: str) -> Activity:
     """Says that ``what`` goes on, as a context manager; on standard error where standard output is no terminal."""
     screen = aside(choices)
-    if choices.quiet:
-        return Activity(screen, what, time.monotonic)
-    return Activity(screen if screen.is_live else screen_of(stderr=True), what, time.monotonic)
+    return Activity(
+        screen if screen.is_live or choices.quiet else screen_of(stderr=True), what, time.monotonic
+    )
 
 
 def show_plan(choices: Choices, plan: Plan) -> None:
     """A plan with its findings; with --json nothing, as its end has them, with --quiet only where it is asked about."""
-    if choices.as_json or (choices.quiet and choices.yes and not plan.errors):
+    if choices.as_json:
         return
+    screen = console(choices) if plan.errors else aside(choices, asks=True)
     for part in plan_parts(plan, whole=choices.verbose):
-        console(choices).print(part)
+        screen.print(part)
 
 
 class NotConfirmed(Refused):

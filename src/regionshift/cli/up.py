@@ -16,6 +16,7 @@ from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.running import driver, shown, warn_of_fences
 from regionshift.cli.show import (
+    aside,
     confirm,
     console,
     print_json,
@@ -72,7 +73,7 @@ def run_preview(
         _write_sarif(choices, plan, sarif)
     if choices.as_json:
         print_json(plan.as_data())
-    show_plan(choices, plan)
+    show_plan(replace(choices, quiet=False), plan)
     return exit_code_of(plan.findings)
 
 
@@ -170,7 +171,12 @@ def _planned(choices: Choices, session: Session, options: UpOptions) -> UpPlan:
     try:
         with working(choices, "planning"):
             return plan_up(
-                session.environment, session.journal, session.catalog, session.machine, options, screen.print
+                session.environment,
+                session.journal,
+                session.catalog,
+                session.machine,
+                options,
+                aside(choices).print,
             )
     except PlanRefused as refused:
         if not choices.as_json:
@@ -213,7 +219,7 @@ def resume_waves(
         run_id, state = deploying.resume(driving, back=back)
     seen = session.journal.view(run_id)
     if not choices.as_json:
-        console(choices).print(f"{seen.kind.capitalize()} {run_id}: {verdict(state)}")
+        aside(choices).print(f"{seen.kind.capitalize()} {run_id}: {verdict(state)}")
     # Who resumes a run that a person turned back asks for the rest of the way back.
     return ended(choices, session, state, seen.kind, back=back or seen.was_turned), seen.kind
 
@@ -255,9 +261,8 @@ def ended(
     if choices.as_json:
         print_json({"outcome": verdict(state), "regions": regions, "failed": state.failed, **more})
     else:
-        screen = console(choices)
         for region, said in regions.items():
-            screen.print(f"  {region:<16} {said}")
+            aside(choices).print(f"  {region:<16} {said}")
     prune_releases(choices, session)
     wanted = Outcome.ROLLED_BACK if back else Outcome.SUCCEEDED
     return EXIT_OK if state.verdict is wanted else EXIT_FAILED

@@ -8,6 +8,7 @@ from pathlib import Path
 from regionshift.cli.opening import opened
 from regionshift.cli.options import Choices
 from regionshift.cli.show import (
+    aside,
     console,
     print_json,
     screen_of,
@@ -56,8 +57,8 @@ def validated(choices: Choices, session: Session, regions: Sequence[str]) -> Val
         )
     if not choices.as_json:
         screen = console(choices)
-        screen.print(checks_table(done.results, asked))
-        screen.print(recovery_lines(done.recovery.as_json))
+        screen.print(checks_table(done.results, asked, whole=not choices.quiet))
+        aside(choices).print(recovery_lines(done.recovery.as_json))
     if done.unkept:
         screen_of(stderr=True).print(
             f"warning: `status` will not know of these checks: {done.unkept}", style="yellow"

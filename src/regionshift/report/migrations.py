@@ -102,8 +102,10 @@ def recovery_lines(recovery: Mapping[str, Any]) -> RenderableType:
     return Group(*lines)
 
 
-def summary_table(metadata: Mapping[str, Any], facts: Mapping[str, str] | None = None) -> RenderableType:
-    """How a migration stands, from its own record."""
+def summary_table(
+    metadata: Mapping[str, Any], facts: Mapping[str, str] | None = None, *, whole: bool = True
+) -> RenderableType:
+    """How a migration stands, from its own record; without ``whole`` only what is wrong and how it ended."""
     status = str(metadata.get("status"))
     counts = metadata.get("counts") or {}
     rows = {
@@ -118,13 +120,16 @@ def summary_table(metadata: Mapping[str, Any], facts: Mapping[str, str] | None =
         "checksum": str(metadata.get("checksum") or ""),
         **(facts or {}),
     }
-    lines: list[RenderableType] = [facts_table((name, value) for name, value in rows.items() if value)]
-    lines.extend(Text(f"note: {text}", style="yellow") for text in metadata.get("notes") or ())
+    lines: list[RenderableType] = []
+    if whole:
+        lines.append(facts_table((name, value) for name, value in rows.items() if value))
+        lines.extend(Text(f"note: {text}", style="yellow") for text in metadata.get("notes") or ())
     problems = [(_item(each), each["reason"]) for each in metadata.get("problems") or ()]
     lines.extend(_named("not proven", problems))
     conflicts = [(_item(each), each["reason"]) for each in metadata.get("conflicts") or ()]
     lines.extend(_named("not copied", conflicts))
-    lines.append(Text(_verdict(metadata, bool(problems)), style=_STATUS.get(status, "cyan")))
+    named = "" if whole else f"{rows['migration']}: {rows['items']}; "
+    lines.append(Text(f"{named}{_verdict(metadata, bool(problems))}", style=_STATUS.get(status, "cyan")))
     return Group(*lines)
 
 

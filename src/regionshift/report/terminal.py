@@ -48,8 +48,14 @@ def finding_lines(alike: Alike[Finding], *, whole: bool = False) -> Iterator[Tex
         yield Text(f"        → {alike.told(one.remedy)}", style="dim")
 
 
-def checks_table(results: Sequence[CheckResult], regions: Sequence[str]) -> RenderableType:
-    """Checks down, regions across, or a line a region where they are too many; then each failure with its remedy."""
+def checks_table(
+    results: Sequence[CheckResult], regions: Sequence[str], *, whole: bool = True
+) -> RenderableType:
+    """Checks down, regions across, or a line a region where they are too many; then each failure with its remedy.
+
+    Args:
+        whole: show the table too.
+    """
     by_place = {(result.check, result.region): result for result in results}
     checks = list(dict.fromkeys(result.check for result in results))
     by_region = Rows("region", *_MARKS, rest="right")
@@ -66,7 +72,7 @@ def checks_table(results: Sequence[CheckResult], regions: Sequence[str]) -> Rend
             mark, style = _MARKS[result.outcome] if result else ("", "")
             cells.append(Text(mark, style=style))
         table.add(check, *cells)
-    parts: list[RenderableType] = [table]
+    parts: list[RenderableType] = [table] if whole else []
     for result in results:
         if result.outcome in ("failed", "warning"):
             mark, style = _MARKS[result.outcome]

@@ -40,8 +40,7 @@ PREFIX = "REGIONSHIFT_"
 SUFFIX_VARIABLE = "ENVIRONMENT_SUFFIX"
 # What the commands themselves read: no fields of the settings.
 RESERVED = frozenset(
-    PREFIX + name
-    for name in ("CONFIG", "ENDPOINT", "CA_BUNDLE", "PROFILE", "ALLOW_BROADENING", "LOCAL_ROLE")
+    PREFIX + name for name in ("CONFIG", "ENDPOINT", "CA_BUNDLE", "PROFILE", "ALLOW_BROADENING", "LOCAL_ROLE")
 )
 RESERVED_PREFIXES = (PREFIX + "TEST_", PREFIX + "BENCH_")
 _MOST_MENDS = 5

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from settings_samples import SMALLEST, loaded, mistakes_of
 
+import regionshift
 from regionshift.errors import EXIT_INPUT, InputError
-from regionshift.settings.load import load_config
+from regionshift.settings.load import RESERVED, load_config
 from regionshift.settings.mistakes import SettingsError
 
 
@@ -71,6 +72,14 @@ def test_options_reach_nested_fields_as_values_or_as_text(tmp_path: Path) -> Non
 def test_variables_of_the_commands_are_no_fields(tmp_path: Path) -> None:
     env = {"REGIONSHIFT_CONFIG": "x.yaml", "REGIONSHIFT_TEST_ON_AWS": "1", "REGION": "eu-west-1"}
     assert mistakes_of(tmp_path, SMALLEST, env) == {}
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_a_variable_that_is_no_field_is_read_by_the_code_and_explained(name: str) -> None:
+    sources = [path.read_text(encoding="utf-8") for path in Path(regionshift.__file__).parent.rglob("*.py")]
+    assert any(f'"{name}"' in source for source in sources)
+    page = Path(__file__).parents[3] / "docs" / "settings.md"
+    assert f"| `{name}` |" in page.read_text(encoding="utf-8")
 
 
 def test_a_variable_that_names_no_field_is_a_mistake_without_its_value(tmp_path: Path) -> None:
