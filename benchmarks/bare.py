@@ -133,9 +133,7 @@ def main() -> None:
         workspace = LocalWorkspace(
             work_dir=str(home),
             pulumi_command=StoppableCommand(
-                Path(command or "pulumi"),
-                VERSION,
-                variables(home, cloud, port, given),
+                Path(command or "pulumi"), VERSION, variables(home, cloud, port, given)
             ),
             secrets_provider="passphrase",
             project_settings=ProjectSettings(

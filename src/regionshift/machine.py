@@ -16,10 +16,7 @@ _DISK = {
     errno.EROFS: ("the file system is mounted read-only", "mount it writable, or put it elsewhere"),
     errno.EACCES: ("this user may not do that", "run as the owner of the file, or give this user the right"),
     errno.EPERM: ("this user may not do that", "run as the owner of the file, or give this user the right"),
-    errno.EEXIST: (
-        "there is already a file of that name",
-        "move that file away, or use another path",
-    ),
+    errno.EEXIST: ("there is already a file of that name", "move that file away, or use another path"),
     errno.ENOTDIR: (
         "something in the path is a file, not a folder",
         "move that file away, or use another path",

@@ -70,8 +70,7 @@ def installed(selection: DistributionPart) -> Installed:
     taken = [path for path in found.files or () if selection.takes(path.as_posix())]
     if not taken:
         raise ArtifactError(
-            f"{selection.name} {found.version} has no list of its files.",
-            remedy=_reinstall(selection.name),
+            f"{selection.name} {found.version} has no list of its files.", remedy=_reinstall(selection.name)
         )
     return Installed(found.version, {path.as_posix(): _checked(path, found, selection) for path in taken})
 

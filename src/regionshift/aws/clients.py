@@ -251,10 +251,7 @@ class Clients:
             return config
         # One host serves all buckets, and never through a proxy.
         own_host = Config(
-            s3={"addressing_style": "path"},
-            proxies={},
-            use_fips_endpoint=False,
-            use_dualstack_endpoint=False,
+            s3={"addressing_style": "path"}, proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False
         )
         return config.merge(own_host)
 

@@ -108,12 +108,7 @@ class Migration:
         return self.store.get_json(self.records.rollback)
 
     def plan(
-        self,
-        entries: Sequence[Entry],
-        level: Level,
-        *,
-        deep: bool = False,
-        left_behind: bool = True,
+        self, entries: Sequence[Entry], level: Level, *, deep: bool = False, left_behind: bool = True
     ) -> MigrationPlan:
         """Return what a migration would do. Changes and records nothing.
 
@@ -180,12 +175,7 @@ class Migration:
         return found
 
     def begin(
-        self,
-        entries: Sequence[Entry],
-        level: Level,
-        *,
-        deep: bool = False,
-        asked: Asked = ANYTHING,
+        self, entries: Sequence[Entry], level: Level, *, deep: bool = False, asked: Asked = ANYTHING
     ) -> Metadata:
         """Lock the targets and record the plan. A migration that has begun before continues with its plan.
 
@@ -212,13 +202,7 @@ class Migration:
             return self._begin(known, entries, level, asked, deep=deep)
 
     def _begin(
-        self,
-        known: Metadata | None,
-        entries: Sequence[Entry],
-        level: Level,
-        asked: Asked,
-        *,
-        deep: bool,
+        self, known: Metadata | None, entries: Sequence[Entry], level: Level, asked: Asked, *, deep: bool
     ) -> Metadata:
         if known:
             self._forget_stop()  # an earlier planning call was killed
@@ -487,11 +471,7 @@ class Migration:
             self.store.delete(self.records.metadata)
 
     def _each(
-        self,
-        unit: Unit,
-        batches: int,
-        has_time: Callable[[], bool],
-        tally: summary.Tally | None = None,
+        self, unit: Unit, batches: int, has_time: Callable[[], bool], tally: summary.Tally | None = None
     ) -> bool:
         done = 0
         finished = True

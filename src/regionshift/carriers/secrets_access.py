@@ -186,12 +186,7 @@ class Vault:
     def create(self, key: str, tags: Mapping[str, str], kms_key: str | None) -> None:
         """Create a secret without a value, so that we can choose the id of its first version."""
         given = {"KmsKeyId": kms_key} if kms_key else {}
-        call(
-            self._client.create_secret,
-            Name=self._prefix + key,
-            Tags=tag_list(tags),
-            **given,
-        )
+        call(self._client.create_secret, Name=self._prefix + key, Tags=tag_list(tags), **given)
 
     def put(self, key: str, token: str, value: Value) -> None:
         """Write a new current version."""

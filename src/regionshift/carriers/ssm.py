@@ -47,14 +47,7 @@ from regionshift.carriers.named_values import (
     rewritten,
 )
 from regionshift.carriers.selection import Cursor, selector
-from regionshift.carriers.ssm_access import (
-    GONE,
-    NO_POLICIES,
-    Side,
-    changed_policies,
-    identity_of,
-    policies,
-)
+from regionshift.carriers.ssm_access import GONE, NO_POLICIES, Side, changed_policies, identity_of, policies
 from regionshift.errors import InputError
 from regionshift.waiting import AT_ONCE, Waiter
 
@@ -202,9 +195,7 @@ class Parameters(NamedCarrier):
 
     @staticmethod
     def _plan(
-        keys: Keys,
-        named: tuple[str, Mapping[str, Any], Mapping[str, Any] | None],
-        ours: Carried | None,
+        keys: Keys, named: tuple[str, Mapping[str, Any], Mapping[str, Any] | None], ours: Carried | None
     ) -> Item:
         key, found, there = named
         version = identity_of(found)

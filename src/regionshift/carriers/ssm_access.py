@@ -87,12 +87,7 @@ class Side:
         return identity_of(found), Value(found["Value"])
 
     def put(
-        self,
-        key: str,
-        value: Value,
-        settings: Mapping[str, Any],
-        after: int,
-        has_time: Callable[[], bool],
+        self, key: str, value: Value, settings: Mapping[str, Any], after: int, has_time: Callable[[], bool]
     ) -> VersionIdentity:
         """Write the version that follows ``after``, and return it.
 

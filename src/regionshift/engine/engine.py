@@ -194,12 +194,7 @@ class Engine:
             WorkFailed: the program or a provider refused.
         """
         return self._run(
-            "preview",
-            program,
-            None,
-            excluded,
-            target=list(target) or None,
-            refresh=refresh or None,
+            "preview", program, None, excluded, target=list(target) or None, refresh=refresh or None
         )
 
     def up(
@@ -235,20 +230,10 @@ class Engine:
         )
 
     def refresh(
-        self,
-        program: Program,
-        *,
-        target: Sequence[str] = (),
-        excluded: StateExclusion = NOTHING,
+        self, program: Program, *, target: Sequence[str] = (), excluded: StateExclusion = NOTHING
     ) -> RunRecord:
         """Read resources from the cloud into the state: all except the ``excluded``, or the URNs in ``target``."""
-        return self._run(
-            "refresh",
-            program,
-            None,
-            excluded,
-            target=list(target) or None,
-        )
+        return self._run("refresh", program, None, excluded, target=list(target) or None)
 
     def destroy(self, program: Program) -> RunRecord:
         """Delete everything in the state, in reverse order of dependencies."""
@@ -438,8 +423,7 @@ class Engine:
         if failure is not None and not (self._command.interrupted or self._command.halted):
             return failure
         return Interrupted(
-            "Stopped as asked; the state has all that was done.",
-            remedy="run the command again to continue",
+            "Stopped as asked; the state has all that was done.", remedy="run the command again to continue"
         )
 
 

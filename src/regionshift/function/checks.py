@@ -72,11 +72,7 @@ def check_bucket(subject: Subject) -> Sequence[CheckAnswer]:
             lambda: s3.get_bucket_versioning(Bucket=bucket),
             lambda reply: (reply.get("Status") == "Enabled", reply.get("Status", "never enabled")),
         ),
-        ask(
-            f"s3:GetPublicAccessBlock {bucket}: all four on",
-            lambda: _public_blocks(s3, bucket),
-            _all_on,
-        ),
+        ask(f"s3:GetPublicAccessBlock {bucket}: all four on", lambda: _public_blocks(s3, bucket), _all_on),
     )
 
 

@@ -74,9 +74,7 @@ def _make(files: Certificates, now: datetime.datetime) -> None:
     write_private(
         files.key,
         server_key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
     )
 

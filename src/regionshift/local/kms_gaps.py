@@ -274,7 +274,7 @@ class KeysOfObjects:
                     "StringEquals": {
                         "kms:CallerAccount": self._s3.get_account_id(),
                         "kms:ViaService": service_host("s3", alias.split(":")[3]),
-                    },
+                    }
                 },
             }
             seen = {

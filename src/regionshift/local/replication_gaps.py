@@ -108,13 +108,7 @@ class EmulatedReplication:
         return change
 
     def _copy_by(
-        self,
-        rule: Rule,
-        bucket: str,
-        key: str,
-        obj: Record,
-        data: bytes,
-        tags: Mapping[str, str],
+        self, rule: Rule, bucket: str, key: str, obj: Record, data: bytes, tags: Mapping[str, str]
     ) -> str:
         if not self._may_copy(rule, bucket, key, obj, tags):
             return "FAILED"

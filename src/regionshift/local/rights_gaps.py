@@ -145,12 +145,7 @@ _REST = {
 
 
 def _operation(
-    service: str,
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    query: Mapping[str, Any],
+    service: str, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Any]
 ) -> str:
     """Return the operation, if it has more checks; else ""."""
     if service in ("lambda", "s3"):

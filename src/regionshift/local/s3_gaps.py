@@ -224,10 +224,7 @@ class EmulatedObjects:
             first, last = span
             part = body[first : last + 1]
             kept = {name: value for name, value in found.items() if "checksum" not in name}
-            place = {
-                "Content-Length": str(len(part)),
-                "Content-Range": f"bytes {first}-{last}/{len(body)}",
-            }
+            place = {"Content-Length": str(len(part)), "Content-Range": f"bytes {first}-{last}/{len(body)}"}
             return 206, kept | place, part
 
         return get

@@ -767,11 +767,7 @@ class WrongClock(Element):
         more = {}
         if times := _SKEW.search(said):
             allowed = str(int(times[3]) * 60_000)
-            more = {
-                "RequestTime": times[1],
-                "ServerTime": times[2],
-                "MaxAllowedSkewMilliseconds": allowed,
-            }
+            more = {"RequestTime": times[1], "ServerTime": times[2], "MaxAllowedSkewMilliseconds": allowed}
         return Refusal("RequestTimeTooSkewed", 0, said, more)
 
     def _now_ahead(self) -> float:

@@ -78,14 +78,7 @@ class MultipartCopy:
         """Whether an object of ``size`` bytes is copied in parts."""
         return size > self._sizes.threshold
 
-    def copy(
-        self,
-        work: Work,
-        item: str,
-        source: Pinned,
-        size: int,
-        landing: Landing,
-    ) -> str:
+    def copy(self, work: Work, item: str, source: Pinned, size: int, landing: Landing) -> str:
         """Copy in parts; return the id of the new version.
 
         Raises:

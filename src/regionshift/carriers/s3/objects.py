@@ -194,10 +194,7 @@ class Objects:
     kind = "s3"
 
     def __init__(
-        self,
-        transport: Transport,
-        sizes: MultipartSizes | None = None,
-        clients: ClientSource | None = None,
+        self, transport: Transport, sizes: MultipartSizes | None = None, clients: ClientSource | None = None
     ) -> None:
         """``clients`` are for KMS; without them no KMS key is checked."""
         self._calls = Calls(transport)

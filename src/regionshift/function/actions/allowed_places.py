@@ -190,7 +190,5 @@ def _require_two(source: DataLocation, target: DataLocation) -> None:
 
 def _not_named(what: str) -> RefusedError:
     return RefusedError(
-        403,
-        "NotNamed",
-        f"No entry under carry names {what}: nothing else may be read or written.",
+        403, "NotNamed", f"No entry under carry names {what}: nothing else may be read or written."
     )

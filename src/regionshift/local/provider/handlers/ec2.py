@@ -84,10 +84,7 @@ def tags_of(described: Described) -> dict[str, str]:
     return from_list(described.get("Tags", []))
 
 
-_ATTRIBUTES = {
-    "enableDnsSupport": "EnableDnsSupport",
-    "enableDnsHostnames": "EnableDnsHostnames",
-}
+_ATTRIBUTES = {"enableDnsSupport": "EnableDnsSupport", "enableDnsHostnames": "EnableDnsHostnames"}
 
 
 class VpcHandler(Ec2Handler):
@@ -240,10 +237,7 @@ class RouteTableAssociationHandler(Handler):
     """
 
     token = "aws:ec2/routeTableAssociation:RouteTableAssociation"
-    fields = {
-        "subnetId": Field(required=True, replaces=True),
-        "routeTableId": Field(required=True),
-    }
+    fields = {"subnetId": Field(required=True, replaces=True), "routeTableId": Field(required=True)}
 
     def create(self, context: Context, inputs: Properties) -> str:
         self._associate(context, inputs["subnetId"], inputs["routeTableId"])

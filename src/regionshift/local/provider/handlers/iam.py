@@ -221,10 +221,7 @@ class RolePolicyAttachmentHandler(Handler):
 
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
     regional = False
-    fields = {
-        "role": Field(required=True, replaces=True),
-        "policyArn": Field(required=True, replaces=True),
-    }
+    fields = {"role": Field(required=True, replaces=True), "policyArn": Field(required=True, replaces=True)}
 
     def create(self, context: Context, inputs: Properties) -> str:
         context.client("iam").attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])

@@ -118,10 +118,7 @@ class AliasHandler(Handler):
     name = "name"
     name_prefix = "alias/"
     name_limit = 256
-    fields = {
-        "name": Field(required=True, replaces=True),
-        "targetKeyId": Field(required=True),
-    }
+    fields = {"name": Field(required=True, replaces=True), "targetKeyId": Field(required=True)}
     outputs = ("arn", "targetKeyArn")
 
     def create(self, context: Context, inputs: Properties) -> str:

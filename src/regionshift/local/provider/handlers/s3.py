@@ -309,9 +309,7 @@ class BucketOwnershipHandler(BucketSettingHandler):
     fields = {
         "bucket": _BUCKET,
         "rule": Field(
-            FieldType.OBJECT,
-            required=True,
-            items={"objectOwnership": Field(required=True, allowed=_CHOICES)},
+            FieldType.OBJECT, required=True, items={"objectOwnership": Field(required=True, allowed=_CHOICES)}
         ),
     }
 
@@ -395,10 +393,7 @@ class BucketReplicationHandler(BucketSettingHandler):
     }
 
     def to_aws(self, inputs: Properties) -> Any:
-        return {
-            "Role": inputs["role"],
-            "Rules": [_replication_rule_to_api(rule) for rule in inputs["rules"]],
-        }
+        return {"Role": inputs["role"], "Rules": [_replication_rule_to_api(rule) for rule in inputs["rules"]]}
 
     def from_aws(self, answer: Mapping[str, Any]) -> Properties | None:
         found = answer["ReplicationConfiguration"]

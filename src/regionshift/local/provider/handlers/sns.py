@@ -113,10 +113,7 @@ class TopicPolicyHandler(Handler):
     """A topic's policy. Deleting it restores SNS's default: only the owner may use the topic."""
 
     token = "aws:sns/topicPolicy:TopicPolicy"
-    fields = {
-        "arn": Field(required=True, replaces=True),
-        "policy": Field(FieldType.POLICY, required=True),
-    }
+    fields = {"arn": Field(required=True, replaces=True), "policy": Field(FieldType.POLICY, required=True)}
     outputs = ("owner",)
 
     def create(self, context: Context, inputs: Properties) -> str:
