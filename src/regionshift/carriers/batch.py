@@ -275,7 +275,7 @@ def _written(
         if len(recorded) < len(item.versions):
             short.append(item)
     unclear: list[Conflict] = []
-    for key, found in (carrier.recover(_narrowed(work, short), before) if short else {}).items():
+    for key, found in (carrier.recover(replace(work, items=short), before) if short else {}).items():
         if isinstance(found, Conflict):
             unclear.append(found)
         elif len(found) > len(written.get(key, ())):
@@ -325,7 +325,7 @@ def _work_through(
 ) -> tuple[list[dict[str, Any]], dict[str, tuple[str, ...]]]:
     """Copy and prove. Return the result lines, and the present versions of each item to be written again, by key."""
     left = [item for item in planned.work.items if item.key not in done]
-    work = _narrowed(planned.work, left)
+    work = replace(planned.work, items=left)
     outcomes = _copied(carrier, work, before, written, share)
     proofs = _prove(carrier, work, outcomes, planned.level, share)
     again = {key: _versions(outcomes[key]) for key, proof in proofs.items() if isinstance(proof, WriteAgain)}
@@ -341,7 +341,7 @@ def _write_again(
     lines: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     items = [item for item in planned.work.items if item.key in again]
-    work = replace(_narrowed(planned.work, items), again=frozenset(again))
+    work = replace(planned.work, items=items, again=frozenset(again))
     share = _Share(planned.level, ignore_progress)
     outcomes = _copied(carrier, work, before, again, share)
     proofs = {
@@ -350,10 +350,6 @@ def _write_again(
     }
     renewed = {item.key: _outcome_line(item, outcomes, proofs) for item in items}
     return [renewed.get(line["key"], line) for line in lines]
-
-
-def _narrowed(work: Work, items: list[Item]) -> Work:
-    return replace(work, items=items)
 
 
 def _copied(

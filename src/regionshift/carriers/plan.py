@@ -95,7 +95,7 @@ def _may_meet(one: Entry, other: Entry) -> bool:
     return here.prefix.startswith(there.prefix) or there.prefix.startswith(here.prefix)
 
 
-@dataclass(frozen=True)
+@dataclass
 class EntryPlan:
     """The part of a plan for one entry: the number of items by state, the bytes, and the cost of copying.
 
@@ -105,19 +105,37 @@ class EntryPlan:
     """
 
     entry: Entry
-    counts: Mapping[str, int]
-    bytes: int
-    first_batch: int
-    batches: int
-    cost: Cost
-    undo_until: str
+    counts: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    first_batch: int = 0
+    batches: int = 0
+    cost: Cost = field(default_factory=Cost)
+    undo_until: str = ""
     notes: tuple[str, ...] = ()
     rewritten: int = 0
-    rewrites: tuple[tuple[str, str], ...] = ()
+    rewrites: list[tuple[str, str]] = field(default_factory=list)
     newer: int = 0
-    newest: tuple[tuple[str, str], ...] = ()
-    left: Mapping[str, int] = field(default_factory=dict)
-    left_by: tuple[tuple[str, str], ...] = ()
+    newest: list[tuple[str, str]] = field(default_factory=list)
+    left: dict[str, int] = field(default_factory=dict)
+    left_by: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, item: Item, level: Level) -> None:
+        """Add one item that would be written."""
+        name = f"{self.entry.target.prefix}{item.key}"
+        self.bytes += item.size
+        KINDS[self.entry.kind].add_cost(self.cost, item, level)
+        if item.rewrites:
+            self.rewritten += 1
+            if len(self.rewrites) < _REWRITES_SHOWN:
+                self.rewrites.append((name, item.rewrites))
+        if item.newer:
+            self.newer += 1
+            if len(self.newest) < _NEWER_SHOWN:
+                self.newest.append((name, item.newer))
+        for what in item.left:
+            self.left[what] = self.left.get(what, 0) + 1
+            if self.left[what] <= _LEFT_SHOWN:
+                self.left_by.append((name, what))
 
 
 @dataclass(frozen=True)
@@ -165,35 +183,6 @@ class Sink(Protocol):
 
     def conflict(self, entry: Entry, item: Item) -> None:
         """Receive one item that is not copied."""
-
-
-@dataclass
-class _Tally:
-    counts: dict[str, int] = field(default_factory=dict)
-    bytes: int = 0
-    batches: int = 0
-    rewritten: int = 0
-    rewrites: list[tuple[str, str]] = field(default_factory=list)
-    cost: Cost = field(default_factory=Cost)
-    newer: int = 0
-    newest: list[tuple[str, str]] = field(default_factory=list)
-    left: dict[str, int] = field(default_factory=dict)
-    left_by: list[tuple[str, str]] = field(default_factory=list)
-
-    def note(self, name: str, item: Item) -> None:
-        """Count the remarks about one item that would be written."""
-        if item.rewrites:
-            self.rewritten += 1
-            if len(self.rewrites) < _REWRITES_SHOWN:
-                self.rewrites.append((name, item.rewrites))
-        if item.newer:
-            self.newer += 1
-            if len(self.newest) < _NEWER_SHOWN:
-                self.newest.append((name, item.newer))
-        for what in item.left:
-            self.left[what] = self.left.get(what, 0) + 1
-            if self.left[what] <= _LEFT_SHOWN:
-                self.left_by.append((name, what))
 
 
 class NullSink:
@@ -291,40 +280,23 @@ def make_plan(
     """
     parts: list[EntryPlan] = []
     conflicts: list[tuple[str, str]] = []
-    number = 0
-    digest = _Digest()
+    digest = hashlib.sha256()
     targets = Targets(entries, records.store.bucket)
     for place, (entry, limit) in enumerate(zip(entries, limits, strict=True)):
-        tally = _Tally()
-        digest.entry(entry)
+        first = sum(part.batches for part in parts)
+        part = EntryPlan(entry, first_batch=first, undo_until=limit.undo_until)
+        digest.update(dump(entry_line(entry)).encode())
         unsealed: list[str] = []
         earlier = carried(records.store, entry, unsealed.append)
         found = carriers[entry.kind].inventory(entry, earlier, deep=deep, left_behind=left_behind)
-        items = _watched(targets.judged(found, place), entry, watch, digest)
-        for after, batch in _batches(_counted(items, entry, level, tally, sink, conflicts)):
-            sink.batch(number + tally.batches, entry, after, batch)
-            tally.batches += 1
-            tally.cost.batch()
-        parts.append(
-            EntryPlan(
-                entry,
-                tally.counts,
-                tally.bytes,
-                number,
-                tally.batches,
-                tally.cost,
-                limit.undo_until,
-                (*limit.notes, *_of_unsealed(unsealed)),
-                tally.rewritten,
-                tuple(tally.rewrites),
-                tally.newer,
-                tuple(tally.newest),
-                tally.left,
-                tuple(tally.left_by),
-            )
-        )
-        number += tally.batches
-    return MigrationPlan(records.id, level, tuple(parts), tuple(conflicts), digest.hex())
+        items = _observed(targets.judged(found, place), entry, watch, digest.update)
+        for after, batch in _batches(_to_write(items, part, level, sink, conflicts)):
+            sink.batch(first + part.batches, entry, after, batch)
+            part.batches += 1
+            part.cost.batch()
+        part.notes = (*limit.notes, *_of_unsealed(unsealed))
+        parts.append(part)
+    return MigrationPlan(records.id, level, tuple(parts), tuple(conflicts), digest.hexdigest())
 
 
 def _of_unsealed(migrations: Sequence[str]) -> Iterator[str]:
@@ -338,55 +310,32 @@ def _of_unsealed(migrations: Sequence[str]) -> Iterator[str]:
         )
 
 
-class _Digest:
-    """A digest of the entries and of each item that is not the same already."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-
-    def entry(self, entry: Entry) -> None:
-        """Add an entry; the items that follow belong to it."""
-        self._hash.update(dump(entry_line(entry)).encode())
-
-    def item(self, item: Item) -> None:
-        """Add an item."""
-        versions = "".join(f"\0{version.identity}\0{version.etag}" for version in item.versions)
-        self._hash.update(f"{item.key}\0{item.kind.value}{versions}\n".encode())
-
-    def hex(self) -> str:
-        """Return the digest."""
-        return self._hash.hexdigest()
-
-
-def _watched(
-    items: Iterator[Item], entry: Entry, watch: Callable[[Entry, Item], None], digest: _Digest
+def _observed(
+    items: Iterator[Item],
+    entry: Entry,
+    watch: Callable[[Entry, Item], None],
+    add_to_digest: Callable[[bytes], None],
 ) -> Iterator[Item]:
     for item in items:
         watch(entry, item)
         if item.kind is not ItemState.SAME:
-            digest.item(item)
+            versions = "".join(f"\0{version.identity}\0{version.etag}" for version in item.versions)
+            add_to_digest(f"{item.key}\0{item.kind.value}{versions}\n".encode())
         yield item
 
 
-def _counted(
-    items: Iterator[Item],
-    entry: Entry,
-    level: Level,
-    tally: _Tally,
-    sink: Sink,
-    conflicts: list[tuple[str, str]],
+def _to_write(
+    items: Iterator[Item], part: EntryPlan, level: Level, sink: Sink, conflicts: list[tuple[str, str]]
 ) -> Iterator[Item]:
     """Count all items, and yield those that would be written."""
     for item in items:
-        tally.counts[item.kind.value] = tally.counts.get(item.kind.value, 0) + 1
+        part.counts[item.kind.value] = part.counts.get(item.kind.value, 0) + 1
         if item.kind is ItemState.CONFLICT:
-            sink.conflict(entry, item)
+            sink.conflict(part.entry, item)
             if len(conflicts) < _CONFLICTS_SHOWN:
-                conflicts.append((f"{entry.target}{item.key}", item.reason))
+                conflicts.append((f"{part.entry.target}{item.key}", item.reason))
         elif item.kind is not ItemState.SAME:
-            tally.bytes += item.size
-            tally.note(f"{entry.target.prefix}{item.key}", item)
-            KINDS[entry.kind].add_cost(tally.cost, item, level)
+            part.add(item, level)
             yield item
 
 

@@ -131,19 +131,33 @@ def _wrong_fields(configuration: FunctionConfiguration, variables: Variables) ->
 
 def check_connectivity(subject: Subject) -> Sequence[CheckAnswer]:
     """Check that each service answers."""
-    findings = [_storage(subject), _store(subject), _topics(subject)]
-    if subject.variables.validation_log_group:
-        findings.append(_logs(subject))
-    if subject.variables.key_arn:
-        findings.append(_keys(subject))
+    variables, clients = subject.variables, subject.clients
+    bucket, topic = variables.deployment_bucket, variables.notification_topic
+    group, key = variables.validation_log_group, variables.key_arn
+
+    def answers(asked: str, call: Callable[[], object]) -> CheckAnswer:
+        return ask(asked, call, lambda _: (True, "answered"))
+
+    findings = [
+        answers(f"s3 answers (HeadBucket {bucket})", lambda: clients.s3.head_bucket(Bucket=bucket)),
+        _store(subject),
+        answers(
+            f"sns answers (GetTopicAttributes {topic})",
+            lambda: clients.sns.get_topic_attributes(TopicArn=topic),
+        ),
+    ]
+    if group:
+        findings.append(
+            answers(
+                f"logs answers (DescribeLogStreams {group})",
+                lambda: clients.logs.describe_log_streams(logGroupName=group, limit=1),
+            )
+        )
+    if key:
+        findings.append(
+            answers(f"kms answers (DescribeKey {key})", lambda: clients.kms.describe_key(KeyId=key))
+        )
     return tuple(findings)
-
-
-def _storage(subject: Subject) -> CheckAnswer:
-    bucket = subject.variables.deployment_bucket
-    return ask(
-        f"s3 answers (HeadBucket {bucket})", lambda: subject.clients.s3.head_bucket(Bucket=bucket), _answered
-    )
 
 
 def _store(subject: Subject) -> CheckAnswer:
@@ -154,35 +168,6 @@ def _store(subject: Subject) -> CheckAnswer:
         # Another check judges the content; here only the connection matters.
         return CheckAnswer(asked, "answered" if problem.reached else str(problem), problem.reached)
     return CheckAnswer(asked, "answered", True)
-
-
-def _topics(subject: Subject) -> CheckAnswer:
-    topic = subject.variables.notification_topic
-    return ask(
-        f"sns answers (GetTopicAttributes {topic})",
-        lambda: subject.clients.sns.get_topic_attributes(TopicArn=topic),
-        _answered,
-    )
-
-
-def _logs(subject: Subject) -> CheckAnswer:
-    group = subject.variables.validation_log_group
-    return ask(
-        f"logs answers (DescribeLogStreams {group})",
-        lambda: subject.clients.logs.describe_log_streams(logGroupName=group, limit=1),
-        _answered,
-    )
-
-
-def _keys(subject: Subject) -> CheckAnswer:
-    key = subject.variables.key_arn
-    return ask(
-        f"kms answers (DescribeKey {key})", lambda: subject.clients.kms.describe_key(KeyId=key), _answered
-    )
-
-
-def _answered(_reply: object) -> tuple[bool, str]:
-    return True, "answered"
 
 
 def check_encryption(subject: Subject) -> Sequence[CheckAnswer]:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -94,7 +94,16 @@ def retry_delay(attempts: int, response: tuple[Any, Mapping[str, Any]] | None, *
 
 
 class FunctionClients:
-    """One client for each service. A lock guards their creation, because a boto3 session is not thread-safe."""
+    """One client for each service, created on first use. A lock guards that: a boto3 session is not thread-safe."""
+
+    s3: S3Client
+    ssm: SSMClient
+    secretsmanager: SecretsManagerClient
+    sns: SNSClient
+    logs: CloudWatchLogsClient
+    cloudwatch: CloudWatchClient
+    kms: KMSClient
+    stepfunctions: SFNClient
 
     def __init__(self, make: MakeClient, access: TransportAccess | None = None) -> None:
         self._make = make
@@ -103,7 +112,10 @@ class FunctionClients:
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def _get(self, service: str) -> Any:
+    def __getattr__(self, service: str) -> Any:
+        """Return the client of a service in the annotations above."""
+        if service not in FunctionClients.__annotations__:
+            raise AttributeError(service)
         with self._lock:
             if service not in self._made:
                 self._made[service] = self._make(service)
@@ -122,46 +134,6 @@ class FunctionClients:
                     raise LookupError("no access for copying")
                 self._transport = self._access.transport()
             return self._transport
-
-    @property
-    def stepfunctions(self) -> SFNClient:
-        """Step Functions, for the state machine of migrations."""
-        return cast("SFNClient", self._get("stepfunctions"))
-
-    @property
-    def s3(self) -> S3Client:
-        """Simple Storage Service."""
-        return cast("S3Client", self._get("s3"))
-
-    @property
-    def ssm(self) -> SSMClient:
-        """Systems Manager, for the configuration parameter."""
-        return cast("SSMClient", self._get("ssm"))
-
-    @property
-    def secretsmanager(self) -> SecretsManagerClient:
-        """Secrets Manager, when the configuration is a secret."""
-        return cast("SecretsManagerClient", self._get("secretsmanager"))
-
-    @property
-    def sns(self) -> SNSClient:
-        """Simple Notification Service."""
-        return cast("SNSClient", self._get("sns"))
-
-    @property
-    def logs(self) -> CloudWatchLogsClient:
-        """CloudWatch Logs."""
-        return cast("CloudWatchLogsClient", self._get("logs"))
-
-    @property
-    def cloudwatch(self) -> CloudWatchClient:
-        """CloudWatch, for the metric."""
-        return cast("CloudWatchClient", self._get("cloudwatch"))
-
-    @property
-    def kms(self) -> KMSClient:
-        """Key Management Service, for checks of the region's key."""
-        return cast("KMSClient", self._get("kms"))
 
 
 @dataclass(frozen=True)

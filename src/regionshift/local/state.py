@@ -51,39 +51,18 @@ class CloudRecord:
         return replace(self, pid=0, started=0.0)
 
 
-@dataclass(frozen=True)
 class StateFolder:
     """Paths under the state folder, and the record in it."""
 
-    root: Path
-
-    @property
-    def lock(self) -> Path:
-        return self.root / "lock"
-
-    @property
-    def record(self) -> Path:
-        return self.root / "cloud.json"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "emulator.log"
-
-    @property
-    def tls(self) -> Path:
-        return self.root / "tls"
-
-    @property
-    def services(self) -> Path:
-        return self.root / "services"
-
-    @property
-    def objects(self) -> Path:
-        return self.root / "objects"
-
-    @property
-    def temporary(self) -> Path:
-        return self.root / "tmp"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.lock = root / "lock"
+        self.record = root / "cloud.json"
+        self.log = root / "emulator.log"
+        self.tls = root / "tls"
+        self.services = root / "services"
+        self.objects = root / "objects"
+        self.temporary = root / "tmp"
 
     def make(self) -> None:
         """Create the folders, for their owner only."""
