@@ -271,9 +271,8 @@ def called_by_the_function() -> set[str]:
     """What AWS calls the services that the function has clients of, in the names of their endpoints."""
     made: list[str] = []
     clients = FunctionClients(made.append)
-    for name in [name for name, value in vars(FunctionClients).items() if isinstance(value, property)]:
-        if name != "transport":
-            getattr(clients, name)
+    for name in FunctionClients.__annotations__:
+        getattr(clients, name)
     session = botocore.session.get_session()
     return {str(session.get_service_model(name).endpoint_prefix) for name in made}
 
