@@ -1,7 +1,6 @@
-"""The places for the state: what stands behind a state URL. A new one is a class and a line in `STORES`.
+"""The stores behind a state URL. A new one is a class and a line in `STORES`.
 
-A place whose store can swap an object only if nobody else did meanwhile has a lease for a lock; a directory has the
-operating system's (`journal/lock.py`).
+A store with compare-and-swap is locked by a lease, a directory by the operating system (`journal/lock.py`).
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ _SLOWEST = timedelta(seconds=120)  # an artifact of some 20 MB over a slow line
 
 
 class _Objects(ABC):
-    """What stores have in common that go through obstore."""
+    """The common part of the stores that use obstore."""
 
     def __init__(self, url: str, store: ObjectStore) -> None:
         self.url = url
@@ -97,15 +96,15 @@ class _Objects(ABC):
 
     @abstractmethod
     def translating(self, key: str) -> AbstractContextManager[None]:
-        """Around what is done with the object of ``key``: errors of library and system become StateUnreachable."""
+        """Around calls for the object ``key``: errors of the library and the system become StateUnreachable."""
 
 
 class FileStore(_Objects):
     """A :class:`~regionshift.journal.lock.LockingStore` over a directory, made with owner-only rights.
 
     obstore writes local files atomically but never fsyncs them (seen with strace, obstore 0.12.1). An object is
-    therefore first written aside and fsynced, then given its name by an atomic rename or link, and last the
-    directory is fsynced: after a power cut a name either has all its bytes or does not exist.
+    therefore first written to a temporary file and fsynced, then renamed or linked atomically. Last, the directory is
+    fsynced. So after a power cut a name either has all its bytes or does not exist.
     """
 
     def __init__(self, root: Path) -> None:
@@ -176,7 +175,7 @@ class FileStore(_Objects):
         self._sync_directory(target.parent)
 
     def _sync_directory(self, directory: Path) -> None:
-        """Make a new name durable; the first time in a directory, the names of its parents as well."""
+        """Make a new name durable. The first time in a directory, also the names of its parents."""
         _sync(directory)
         with self._mutex:
             known = directory in self._synced
@@ -236,10 +235,10 @@ class _HeldFile(Lock):
 class _LockFiles:
     """The three files of one environment's lock.
 
-    The operating system's lock on ``path`` is free the moment its holder dies. The JSON file says who holds it, and is
-    believed only while it is held. Whatever changes both happens under a third, short lock, so that they never
-    disagree to a reader. To break a lock ``path`` is replaced by a new file: the old holder keeps a lock on a file
-    without a name, and learns from the JSON file that it lost.
+    The operating system's lock on ``path`` is free the moment its holder dies. The JSON file names the holder, and
+    counts only while the lock is held. Both change together, under a third, short lock, so readers never see them
+    disagree. To break a lock, ``path`` is replaced by a new file. The old holder then has a lock on a file without a
+    name, and sees in the JSON file that it lost.
     """
 
     def __init__(self, store: FileStore, environment: str) -> None:
@@ -277,7 +276,7 @@ class _LockFiles:
         self._store.delete([self._key])
 
     def remove(self) -> None:
-        """Let a new lock begin in a new file; whoever holds the old one keeps a file without a name."""
+        """Remove the lock's file: a new lock begins in a new one. The old holder keeps a file without a name."""
         with self._store.translating(f"locks/{self.path.name}"):
             self.path.unlink(missing_ok=True)
 
@@ -292,7 +291,7 @@ class _LockFiles:
 
 
 class S3Store(_Objects):
-    """A :class:`~regionshift.journal.store.SwapStore` in a bucket: what S3 has answered is durable and listed."""
+    """A :class:`~regionshift.journal.store.SwapStore` in a bucket. An answered write is durable and listed."""
 
     def __init__(self, bucket: str, prefix: str, access: S3Access) -> None:
         options: ClientConfig = {"timeout": _SLOWEST, "connect_timeout": timedelta(seconds=5)}
@@ -395,8 +394,8 @@ def open_state(text: str, s3: S3Access | None = None) -> StateStore:
         s3: how S3 is reached, for a state that lies there.
 
     Raises:
-        InputError: the URL is none, or says less than its store needs.
-        StateUnreachable: it cannot be used.
+        InputError: it is no state URL, or lacks a part that its store needs.
+        StateUnreachable: the store cannot be used.
     """
     url = parse_state_url(text)
     if problem := url.problem:

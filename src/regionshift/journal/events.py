@@ -1,8 +1,7 @@
-"""What happened in one run, as events, and what they add up to.
+"""The events of one run, and their fold.
 
-An event is written before and after every step. The run itself is the step ``run``: its ``before`` opens
-the run and carries what was decided at the start, its ``after`` or ``failed`` closes it and carries the
-outcome.
+An event is written before and after every step. The run itself is the step ``run``. Its ``before`` opens the run, with
+the decisions at the start. Its ``after`` or ``failed`` closes the run, with the outcome.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ Phase = Literal["before", "after", "failed"]
 class Event:
     """One thing that is about to happen, has happened or has failed in a run.
 
-    ``kind`` and ``phase`` are plain text because a newer tool may write ones that this one does not know.
-    ``data`` is JSON, never a secret. ``id`` tells a write of ours from another's when an answer got lost.
+    ``kind`` and ``phase`` are plain text, because a newer tool may write values that this one does not know.
+    ``data`` is JSON without secrets. ``id`` identifies our own write when its answer got lost.
     """
 
     sequence: int
@@ -61,12 +60,12 @@ class StepView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as its events tell it.
+    """A run, as the fold of its events.
 
     Args:
-        opened: what the opening event carried. outcome: None while the run is open, else what its end said.
-        result: what the closing event carried. newer: a newer tool wrote something that this one cannot
-        read; the run may be shown but not continued.
+        opened: the data of the opening event. outcome: None while the run is open.
+        result: the data of the closing event.
+        newer: a newer tool wrote something that this one cannot read. The run may be shown but not continued.
     """
 
     run_id: str
@@ -82,27 +81,27 @@ class RunView:
 
     @property
     def of_data(self) -> bool:
-        """Whether it copies data or takes it back. A ``rollback`` is of one migration or of one deployment."""
+        """Whether it copies data or undoes a copy. A ``rollback`` is of a migration or of a deployment."""
         return self.kind == "migration" or (self.kind == "rollback" and "migration_id" in self.opened)
 
     @property
     def was_turned(self) -> bool:
-        """Whether a person, or `resume`, chose to take it back."""
+        """Whether a person, or `resume`, decided to undo it."""
         return any(step.step == DECISION for step in self.steps)
 
     @property
     def in_doubt(self) -> tuple[StepView, ...]:
-        """Steps that began and never said how they ended: a crash may have stopped them anywhere."""
+        """Steps that began and have no end: a crash may have stopped them anywhere."""
         return tuple(step for step in self.steps if step.phase == "before")
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How a run stands, without its steps. ``outcome`` and ``ended`` are None while it is open.
+    """A run without its steps. ``outcome`` and ``ended`` are None while it is open.
 
     Args:
-        by: who began it. regions: that it is about. reason: why it was begun, failed or was taken back.
-        subject: the migration that it copies or takes back, or the run that it takes back.
+        by: who began it. regions: the regions that it names. reason: why it was begun, failed or was rolled back.
+        subject: the migration that it copies or undoes, or the run that it undoes.
         of_data: see `RunView`.
     """
 
@@ -126,10 +125,10 @@ def encode(event: Event) -> bytes:
 
 
 def decode(body: bytes, where: str) -> Event:
-    """The event in ``body``. Fields that a newer tool added are ignored, those it dropped are left empty.
+    """The event in ``body``. Fields that a newer tool added are ignored, and fields that it dropped are empty.
 
     Raises:
-        StateDamaged: the bytes are cut short, are no JSON object, or lack what this version writes.
+        StateDamaged: the bytes are cut short, are no JSON object, or lack a field that this version writes.
     """
     try:
         content = json.loads(body)
@@ -155,7 +154,7 @@ def decode(body: bytes, where: str) -> Event:
 
 
 def damaged(what: str, where: str, reason: object) -> StateDamaged:
-    """The error for a part of the journal that is not as it was written."""
+    """The error for a damaged part of the journal."""
     return StateDamaged(
         f"{what} ({type(reason).__name__ if isinstance(reason, Exception) else reason})",
         where=where,
@@ -188,7 +187,7 @@ class _Fold:
 
 
 def fold(events: Iterable[Event]) -> RunView:
-    """What the events of one run add up to; their order in ``events`` does not matter.
+    """Fold the events of one run. Their order in ``events`` does not matter.
 
     Raises:
         StateDamaged: an event is missing between others, or they belong to different runs.
@@ -240,7 +239,7 @@ def summarize(view: RunView) -> RunSummary:
 
 
 def _regions(view: RunView) -> tuple[str, ...]:
-    """The regions that a run names, as each kind of run says so, in the order in which it does."""
+    """The regions that a run names, in its order. Each kind of run names them in its own fields."""
     opened = view.opened
     found: list[object] = [step.region for step in view.steps]
     for name in ("plan", "promotion", "move"):
@@ -267,7 +266,7 @@ def _reason(view: RunView) -> str:
 
 
 def view_without_steps(found: RunSummary, first: Event) -> RunView:
-    """The run by its copy and its first event, where its other events need not be read."""
+    """The run without steps, from its copy and its first event."""
     return RunView(
         run_id=found.run_id,
         kind=found.kind,
@@ -289,11 +288,11 @@ def encode_summary(summary: RunSummary) -> bytes:
 
 
 def decode_summary(body: bytes) -> RunSummary | None:
-    """The copy, or None when it cannot be used: the events tell the same, only slower."""
+    """The copy; None when it cannot be used. The events say the same, only slower."""
     try:
         content = json.loads(body)
         if content["kind"] == "rollback" and "of_data" not in content:
-            return None  # an older version did not write what it takes back
+            return None  # an older version did not write what it undoes
         return RunSummary(
             run_id=str(content["run_id"]),
             kind=str(content["kind"]),

@@ -1,8 +1,8 @@
-"""The identity of an environment: the names, target and account it was made with, kept in the state.
+"""The identity of an environment: the names, target and account that it was made with. The state keeps it.
 
 Names become lower case with dashes, so `Feature/SED-1` and `feature-sed-1` have the same names on AWS and the same
-place in the state. The exact names are therefore kept, and a command with others is refused. Each target has a place
-of its own: an environment on the embedded AWS is not one on AWS.
+place in the state. So the exact names are kept, and a command with other names is refused. An environment on the
+embedded AWS and one on AWS have different places.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ _PROVIDER = "pulumi:providers:aws"
 
 
 def require_same(store: StateStore, identity: Identity) -> None:
-    """Raise unless the environment was made with ``identity``, or not made yet.
+    """Raise unless the environment was made with ``identity``, or does not exist.
 
     Raises:
         Refused: it was made with other names, for another target or in another account; or an older version kept it
-            where this one does not look.
-        StateDamaged: what was written down cannot be read.
+            in another place.
+        StateDamaged: the record cannot be read.
     """
     if _bound(store, identity) is None:
         _require_none_of_older(store, identity)
 
 
 def write_down(store: StateStore, identity: Identity, guard: Callable[[], None]) -> None:
-    """Keep the identity in the state; for a command that holds the lock, before it begins to make the environment.
+    """Keep the identity in the state. The caller holds the lock and is about to create the environment.
 
-    Where it then begins no run (it was killed), the record counts for nothing: it names the newest run of its time, and
-    no newer one was begun.
+    The record names the newest run of its time. When no newer run follows (the command was killed), the record does not
+    count.
 
     Args:
         guard: raises when this process no longer holds the lock.
 
-    Raises as :func:`require_same`; Refused also when somebody writes down another identity at the same moment.
+    Raises as :func:`require_same`; Refused also when somebody writes another identity at the same moment.
     """
     guard()
     found = _bound(store, identity)
@@ -57,10 +57,10 @@ def write_down(store: StateStore, identity: Identity, guard: Callable[[], None])
 
 
 def _require_none_of_older(store: StateStore, identity: Identity) -> None:
-    """Versions that gave every target one place kept an environment of AWS where one of the embedded AWS now is.
+    """Raise when the place of an environment on the embedded AWS holds one on AWS, from an older version.
 
-    The engine's state there says for which account it is; its providers have endpoints where they are not AWS's. A
-    command on the embedded AWS would take that state for its own.
+    Older versions had one place for all targets. The engine's state there names its account, and its providers have
+    endpoints only on the embedded AWS. A command on the embedded AWS would use that state as its own.
     """
     older, own = replace(identity, target="local"), replace(identity, target="aws")
     if identity == own and _newest_run(store, own):
@@ -95,26 +95,26 @@ def _is_on_aws(state: bytes, account: str) -> bool:
 
 
 def is_written(store: StateStore, identity: Identity) -> bool:
-    """Whether an environment of that identity was made there, and is not gone."""
+    """Whether an environment with that identity exists."""
     found = _read(store, identity)
     return found is not None and _binds(store, found)
 
 
 def forget(store: StateStore, identity: Identity) -> None:
-    """The environment is gone: its names are free."""
+    """Remove the record: the environment is gone, so its names are free."""
     store.delete([_key(identity)])
 
 
 @dataclass(frozen=True)
 class _Record:
-    """What an environment was made with, and the newest run before it was."""
+    """The identity of an environment, and the newest run before it was made."""
 
     identity: Identity
     after: str
 
 
 def _bound(store: StateStore, identity: Identity) -> _Record | None:
-    """The record that is there; one of another identity only when it counts for nothing."""
+    """The record that is there. Raises when it is of another identity and counts."""
     found = _read(store, identity)
     if found is not None and found.identity != identity and _binds(store, found):
         raise _another(found.identity, identity, store)

@@ -1,10 +1,9 @@
 """The append-only record of every run of one environment.
 
-``journal/<environment>/runs/<number>/<sequence>.json`` holds one event; an event is a create-only put of
-the next sequence, so that of two writers one goes first and none is lost. Runs are numbered the same way
-(their first event is a create-only put), so their order needs no clock. ``closed/<number>.json`` is a copy
-of how a finished run ended: it makes ``history`` one listing and one small read a run, and can be made
-again from the events at any time.
+``journal/<environment>/runs/<number>/<sequence>.json`` holds one event. An event is a create-only put of the next
+sequence, so two writers never lose an event. Runs are numbered the same way (their first event is a create-only put),
+so their order needs no clock. ``closed/<number>.json`` is a copy of how a finished run ended. With it ``history`` is
+one listing and one small read a run. The copy can be made from the events at any time.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ _CROWDED = "see who works on it: regionshift status; when they are done, run the
 
 
 class NotSealed(Refused):
-    """Something in the journal is not what this environment's commands wrote there."""
+    """An object in the journal was not written by this environment's commands."""
 
     error_id = "RS-STATE-003"
 
@@ -61,7 +60,7 @@ class NotSealed(Refused):
 
 
 class TakenNotSealed(Refused):
-    """What says which earlier events a person took is not what `history --seal` wrote."""
+    """The record of accepted earlier events was not written by `history --seal`."""
 
     error_id = "RS-STATE-003"
 
@@ -80,12 +79,12 @@ class Journal:
         store: the state URL, opened.
         environment: names the environment under the state URL (letters, digits, ``.``, ``_``, ``-``).
         now: the current time, with a zone.
-        guard: called before every write; raises when this process may no longer write (the lock's ``check``).
-        working_on: is told the id of every run that is written from now on.
-        by: who is at work; every run that is started says so.
-        changing: is told of every step that begins to change something, and of every one that is done.
-        key: the state's key, which seals what is written. acted_on: take nothing that has no seal; without it
-            everything is told as it stands.
+        guard: called before every write. It raises when this process may no longer write (the lock's ``check``).
+        working_on: called with the id of each run that is started or reopened.
+        by: the person, for the runs that are started.
+        changing: called when a step begins to change something, and when a step is done.
+        key: the state's key, which seals what is written.
+        acted_on: the caller acts on what it reads, so everything without a seal is refused.
     """
 
     def __init__(
@@ -120,13 +119,13 @@ class Journal:
         self._read_once: dict[tuple[str, str], Any] | None = None
 
     def as_it_stands(self) -> Journal:
-        """The same journal, for a command that only reads: each part is read once, so that all of it fits together."""
+        """A view for a command that only reads. Each part is read once, so that all parts fit together."""
         found = copy.copy(self)
         found._read_once = {}
         return found
 
     def start(self, kind: Kind, data: Mapping[str, object]) -> RunJournal:
-        """Open a run: number it, and make its opening event durable."""
+        """Begin a run: give it a number, and make its opening event durable."""
         data = {**data, "by": self._by} if self._by else data
         numbers = self._numbers()
         number = int(numbers[-1]) + 1 if numbers else 1
@@ -145,7 +144,7 @@ class Journal:
         )
 
     def reopen(self, run_id: str) -> RunJournal:
-        """Go on writing an open run. Raises Refused when it is finished or a newer tool wrote it."""
+        """Continue to write an open run. Raises Refused when it is finished, or a newer tool wrote it."""
         view = self.view(run_id)
         if view.newer:
             raise Refused(
@@ -164,11 +163,11 @@ class Journal:
         return RunJournal(self, self._folder(view.run_id), view.run_id, view.kind, view.last_sequence)
 
     def events(self, run_id: str) -> list[Event]:
-        """Every event of a run, in order; ``run_id`` may be the run's number alone, or the beginning of its id.
+        """Every event of a run, in order. ``run_id`` may also be the run's number, or the beginning of its id.
 
         Raises:
             InputError: there is no such run.
-            StateDamaged: an event cannot be read, or stands under another's name.
+            StateDamaged: an event cannot be read, or has the name of another.
         """
         number, dash, rest = run_id.partition("-")
         if not number.isascii() or not number.isdigit():
@@ -179,10 +178,10 @@ class Journal:
         return found
 
     def view(self, run_id: str) -> RunView:
-        """What the events of a run add up to.
+        """The fold of the events of a run.
 
-        Raises as :meth:`events` does; but a finished run whose first event and copy are whole is told without its
-        steps when others cannot be read.
+        Raises as :meth:`events`. A damaged run that has ended is given without its steps, if its first event and its
+        copy can be read.
         """
         try:
             return fold(self.events(run_id))
@@ -196,7 +195,7 @@ class Journal:
             return view_without_steps(found, first)
 
     def view_or_none(self, run_id: str) -> RunView | None:
-        """The same; None, with the damage noted, for a run that cannot be read."""
+        """As `view`. None, with a note in `damage`, for a run that cannot be read."""
         try:
             return self.view(run_id)
         except StateDamaged as error:
@@ -205,14 +204,11 @@ class Journal:
 
     @property
     def damage(self) -> tuple[str, ...]:
-        """What was found damaged and is told from a run's copy, or not at all; a sentence each."""
+        """A sentence for each damaged run that was read from its copy, or not at all."""
         return tuple(self._damage)
 
     def history(self, limit: int | None = None) -> list[RunSummary]:
-        """How the newest runs stand, the newest first.
-
-        Open runs are read in full, finished ones from their copy.
-        """
+        """The newest runs, the newest first. Open ones are read in full, finished ones from their copy."""
         numbers = self._numbers()[::-1][:limit]
         wanted = set(numbers)
         closed = self._copies(wanted & self._copied())
@@ -223,14 +219,14 @@ class Journal:
         """Every open run, the newest first."""
         copied = self._copied()
         if self._strict:
-            # A copy that somebody else put there hides no run.
+            # A copy that somebody else wrote must not hide an open run.
             copied = {number for number, found in self._copies(copied).items() if found}
         numbers = [number for number in self._numbers()[::-1] if number not in copied]
         views = [fold(events) for events in map(self._events_of, numbers) if events]
         return [view for view in views if view.outcome is None]
 
     def copy_closed(self, view: RunView) -> None:
-        """Keep how a finished run ended where ``history`` finds it."""
+        """Keep a copy of how a finished run ended, for `history`."""
         number = view.run_id.partition("-")[0]
         name = f"{self._closed}/{number}.json"
         body = self.sealed(name, encode_summary(summarize(view)))
@@ -241,16 +237,16 @@ class Journal:
                 self.store.put(name, body)
 
     def sealed(self, name: str, body: bytes) -> bytes:
-        """``body`` as it is written under ``name``."""
+        """``body`` with the seal for ``name``, if there is a key."""
         return body if self._key is None else add_seal(self._key, name, body)
 
     def unsealed(self) -> dict[str, str]:
-        """Events and copies without a seal that no person has taken yet, by their place; the SHA-256 (hex) of each.
+        """{place: SHA-256 (hex)} of the events and copies without a seal that no person has accepted yet.
 
-        What is torn is not among them: it is damage, and nothing is done by it.
+        Torn objects are not among them: they are damage, and nobody acts on them.
 
         Raises:
-            TakenNotSealed: what a person took before cannot be told.
+            TakenNotSealed: the record of what a person accepted before has no seal.
         """
         if self._key is None:
             return {}
@@ -262,22 +258,22 @@ class Journal:
         }
 
     def runs_of(self, places: Iterable[str]) -> list[RunSummary]:
-        """The runs that have events or copies at ``places``, the newest first, as their events tell them.
+        """The runs that have events or copies at ``places``, the newest first, by their events.
 
-        A copy may say something else than the events that would be taken with it.
+        Not by their copies: an unsealed copy may differ from the events.
         """
         numbers = {_number_in(place) for place in places} & {*self._numbers()}
         return [summarize(self.view(number)) for number in sorted(numbers, reverse=True)]
 
     def take(self, unsealed: Mapping[str, str]) -> None:
-        """Accept what :meth:`unsealed` found as this environment's own from now on: a person has looked at it."""
+        """Accept what :meth:`unsealed` found, from now on: a person has looked at it."""
         self.guard()
         kept = {**self._taken_earlier(), **unsealed}
         self.store.put(self._earlier, self.sealed(self._earlier, json.dumps({"events": kept}).encode()))
         self._taken = kept
 
     def _numbers(self) -> list[str]:
-        """Every run's number, in order; a folder of another name is no run."""
+        """The number of every run, in order. Other folders are ignored."""
         names = self._once("folders", self._runs, self.store.folders)
         return [name for name in names if name.isascii() and name.isdigit()]
 
@@ -286,7 +282,7 @@ class Journal:
         return set(map(_number_of, self._once("keys", self._closed, self.store.keys)))
 
     def _once(self, what: str, of: str, read: Callable[[str], _ReadT]) -> _ReadT:
-        """What ``read`` gives of ``of``; in a journal `as_it_stands` it is asked once."""
+        """``read(of)``. A journal `as_it_stands` calls it once."""
         if self._read_once is None:
             return read(of)
         if (what, of) not in self._read_once:
@@ -306,7 +302,7 @@ class Journal:
         return list(self._once("events", number, self._read))
 
     def _read(self, number: str) -> list[Event]:
-        """The events of a run. Its last one may be told by the copy of how the run ended."""
+        """The events of a run. When the last one is damaged, the run's copy replaces it."""
         bodies = sorted(self.store.get_many(self.store.keys(f"{self._runs}/{number}")).items())
         events: list[Event] = []
         for key, body in bodies:
@@ -339,7 +335,7 @@ class Journal:
         return self._copies([number]).get(number)
 
     def _copies(self, numbers: Iterable[str]) -> dict[str, RunSummary | None]:
-        """The copies of finished runs by number; None for one that says nothing, as the events do."""
+        """The copies of finished runs by number; None for a copy that cannot be used."""
         wanted = set(numbers)
         missing = wanted - self._known_copies.keys()
         bodies = self.store.get_many(f"{self._closed}/{number}.json" for number in missing)
@@ -372,7 +368,7 @@ class Journal:
         return self._taken
 
     def _closing(self, number: str, before: list[Event]) -> Event | None:
-        """The event that closed a run, from its copy; None when that is not there, or not this run's."""
+        """The event that closed a run, from its copy; None when there is no copy of this run."""
         found = self._copy(number)
         if found is None or found.ended is None or not before or found.run_id != before[0].run_id:
             return None
@@ -383,7 +379,7 @@ class Journal:
 
 
 class RunJournal:
-    """One open run being written. Safe for the threads of one process and for several processes."""
+    """Writes one open run. Safe for several threads and several processes."""
 
     def __init__(self, journal: Journal, folder: str, run_id: str, kind: str, last: int = 0) -> None:
         self.run_id = run_id
@@ -402,12 +398,12 @@ class RunJournal:
         *,
         only_looks: bool = False,
     ) -> Event:
-        """Add an event; it is durable when this returns.
+        """Add an event. It is durable when this returns.
 
         Args:
             only_looks: the step that begins changes nothing before it is done.
 
-        Raises StateUnreachable when it is not known to be durable, and whatever the journal's guard raises.
+        Raises StateUnreachable when it may not be durable, and what the journal's guard raises.
         """
         event = Event(0, self.run_id, self._kind, step, phase, region, data or {}, self._journal.now())
         with self._mutex:
@@ -427,7 +423,7 @@ class RunJournal:
     def close(
         self, outcome: str, data: Mapping[str, object] | None = None, *, failed: bool = False
     ) -> RunView:
-        """End the run with its outcome; what it leaves behind goes into ``data``."""
+        """End the run with its outcome. ``data`` is its result."""
         self.append(RUN, "failed" if failed else "after", None, {**(data or {}), "outcome": outcome})
         view = self.view()
         self._journal.copy_closed(view)
@@ -435,13 +431,13 @@ class RunJournal:
         return view
 
     def view(self) -> RunView:
-        """What the run's events, everybody's, add up to now."""
+        """The fold of the run's events, including those of other processes."""
         return self._journal.view(self.run_id)
 
     def try_append(self, event: Event) -> bool:
-        """Claim the event's sequence; False when another event has it (then the next one is free to try).
+        """Write the event under its sequence; False when another event has it.
 
-        A put that was retried below us may find its own first attempt: the event's id tells.
+        When the library retries a put, the retry may find the first attempt. The event's id shows that.
         """
         self._journal.guard()
         key = f"{self._folder}/{event.sequence:08d}.json"

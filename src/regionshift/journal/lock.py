@@ -1,14 +1,14 @@
-"""One writer per environment: who holds the lock, since when, and what happens when it is lost.
+"""The lock of an environment, which has one writer at a time.
 
 A directory is locked by the operating system, so it is free the moment its process dies (`FileStore`). Elsewhere the
-lock is a lease: one object that its holder replaces again and again by compare-and-swap, in a thread; when the holder
-dies the lease runs out. Either is broken only by naming the holder it is taken from (``force``), so that a lock that
-somebody else took meanwhile is never broken by mistake.
+lock is a lease: an object that a thread of its holder replaces again and again by compare-and-swap. When the holder
+dies, the lease expires. To break a lock, the caller names its holder (``force``). So a lock that somebody else took
+meanwhile is never broken by mistake.
 
-Whether a lease ran out is judged by the store's clock alone (when the lease was written, against when a probe was), so
-that machines whose clocks differ agree. The holder in turn stops trusting its lease a full lease length after it *sent*
-the last renewal that succeeded, which is before anybody else may take it. A lease is given back by writing that it is
-free, never by deleting: a delete cannot be made conditional here and might hit the next holder's.
+Only the store's clock decides whether a lease has expired: the time of the lease is compared with that of a probe. So
+machines whose clocks differ agree. The holder stops trusting its lease one lease length after it *sent* the last
+successful renewal. That is before anybody else may take it. To release a lease, its holder writes that it is free. It
+does not delete the object: a delete is not conditional, and could hit the next holder's lease.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _BETWEEN_TRIES = (1.0, 3.0)  # seconds
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock: person, machine, process, run and since when. ``token`` is unique to this hold."""
+    """The holder of a lock: person, machine, process, run and since when. ``token`` is unique to this hold."""
 
     owner: str
     host: str
@@ -62,7 +62,7 @@ class Holder:
 
 
 class LockHeld(Refused):
-    """Somebody else is working on the environment."""
+    """Somebody else works on the environment."""
 
     error_id = "RS-LOCK-001"
 
@@ -76,7 +76,7 @@ class LockHeld(Refused):
 
 
 class LockLost(WorkFailed):
-    """The lock was broken, or could not be renewed in time: nothing more may be written."""
+    """The lock was broken, or could not be renewed in time. Nothing more may be written."""
 
     error_id = "RS-LOCK-002"
 
@@ -89,12 +89,12 @@ class LockLost(WorkFailed):
 
 
 class Lock(ABC):
-    """A held lock; leaving the ``with`` block releases it."""
+    """A held lock. Leaving the ``with`` block releases it."""
 
     @property
     @abstractmethod
     def holder(self) -> Holder:
-        """Ourselves, as others see us."""
+        """This process, as others see it."""
 
     @abstractmethod
     def check(self) -> None:
@@ -102,11 +102,11 @@ class Lock(ABC):
 
     @abstractmethod
     def working_on(self, run_id: str) -> None:
-        """Say which run the lock is held for."""
+        """Write into the lock which run it is held for."""
 
     @abstractmethod
     def release(self) -> None:
-        """Give the lock back. Does nothing when it is lost or was given back already."""
+        """Release the lock. Does nothing when it is lost or released."""
 
     def __enter__(self) -> Self:
         return self
@@ -125,10 +125,10 @@ class Lock(ABC):
 
 @dataclass(frozen=True)
 class LeaseTerms:
-    """How an S3 lease lives, in seconds. ``elapsed`` never goes back and, best, counts time spent asleep too.
+    """The times of a lease on S3, in seconds. ``elapsed`` is monotonic and, best, also counts time spent asleep.
 
-    ``on_lost`` is called once, from the renewing thread, when the lease is lost. ``patience``: how long a lock that
-    somebody else holds is waited for; ``wait`` is then told the holder and the seconds until the next try.
+    The renewing thread calls ``on_lost`` once, when the lease is lost. ``patience``: how long to wait for a lock that
+    somebody else holds. While waiting, ``wait`` gets the holder and the seconds until the next try.
     """
 
     elapsed: Callable[[], float]
@@ -141,7 +141,7 @@ class LeaseTerms:
 
 @runtime_checkable
 class LockingStore(StateStore, Protocol):
-    """A store that cannot swap, and locks an environment in a way of its own."""
+    """A store without compare-and-swap, which locks an environment in its own way."""
 
     def take_lock(self, environment: str, holder: Holder, force: str | None) -> Lock:
         """See :func:`acquire`."""
@@ -155,13 +155,13 @@ class LockingStore(StateStore, Protocol):
 def acquire(
     store: StateStore, environment: str, holder: Holder, terms: LeaseTerms, force: str | None = None
 ) -> Lock:
-    """Take the environment's lock, or refuse: at once, or when the patience of ``terms`` is over.
+    """Take the environment's lock. Wait for it as long as the patience of ``terms``.
 
     Args:
-        force: the ``token`` of the holder whose lock is to be broken.
+        force: the ``token`` of the holder whose lock may be broken.
 
     Raises:
-        LockHeld: somebody holds it who is not the one named by ``force``.
+        LockHeld: somebody holds it, and not the holder that ``force`` names.
         StateUnreachable: the state cannot be used.
     """
     until = terms.elapsed() + terms.patience
@@ -180,7 +180,7 @@ def acquire(
 
 
 def current_holder(store: StateStore, environment: str) -> Holder | None:
-    """Who holds the lock now, None when it is free; a lease that ran out still names its holder."""
+    """The holder of the lock; None when it is free. An expired lease still names its holder."""
     if isinstance(store, SwapStore):
         stored = store.get(_key(environment))
         return _decode(stored, store.url).holder if stored else None
@@ -188,7 +188,7 @@ def current_holder(store: StateStore, environment: str) -> Holder | None:
 
 
 def living_holder(store: StateStore, environment: str, now: datetime) -> Holder | None:
-    """As :func:`current_holder`, without one whose lease ran out; ``now`` is compared with the store's clock."""
+    """As :func:`current_holder`, but None for an expired lease. ``now`` is compared with the store's clock."""
     if isinstance(store, SwapStore):
         stored = store.get(_key(environment))
         lease = _decode(stored, store.url) if stored else None
@@ -205,7 +205,7 @@ def _locking(store: StateStore) -> LockingStore:
 
 @dataclass(frozen=True)
 class _Lease:
-    """What the object says. ``renewal`` makes every write different, and with it the tag of the next swap."""
+    """The content of the object. ``renewal`` makes every write different, and so the tag of the next swap."""
 
     holder: Holder | None
     length: float
@@ -277,7 +277,7 @@ class _HeldLease(Lock):
                 return
 
     def _renew(self, holder: Holder | None) -> None:
-        """Write the lease anew. Raises LockLost when it is another's, StateUnreachable when S3 is away."""
+        """Write the lease again. Raises LockLost when another has it, StateUnreachable when S3 does not answer."""
         with self._mutex:
             self.check()
             lease = replace(self._lease, holder=holder, renewal=self._lease.renewal + 1)
@@ -289,7 +289,7 @@ class _HeldLease(Lock):
             self._tag, self._sent, self._lease = tag, sent, lease if holder else self._lease
 
     def _tag_if_ours(self, lease: _Lease) -> str:
-        """A swap whose answer got lost succeeds and then loses to itself: what is there now tells."""
+        """The tag of the lease if it is ours: after a lost answer, the retry of a successful swap fails."""
         stored = self._store.get(_key(self._environment))
         if stored is not None and stored.body == lease.encode():
             return stored.tag

@@ -1,9 +1,8 @@
-"""Every release that a region runs or may go back to, under the state URL.
+"""The kept releases of an environment: those that regions run, and those that they may go back to.
 
-``releases/<environment>/<digest>.json`` holds what a release is, its secrets encrypted;
-``artifacts/<environment>/<sha256>.zip`` the bytes of its function, shared by all releases that have them.
-A release is sealed with the state's key for its environment: who may write the state and has no key cannot have another
-zip deployed.
+``releases/<environment>/<digest>.json`` holds a release, with its secrets encrypted.
+``artifacts/<environment>/<sha256>.zip`` holds the bytes of its function. Releases with the same bytes share it.
+A release is sealed with the state's key. Without the key, nobody can have another zip deployed by writing to the state.
 Writers hold the environment's lock.
 """
 
@@ -37,9 +36,9 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that differs: its path (``config.function.memory``), what it was and what it is.
+    """One value that differs: its path (``config.function.memory``), and the values before and after.
 
-    None stands for a value that was or is not there. A secret shows as ``(changed)``, never as a value.
+    None stands for a missing value. A secret is shown as ``(changed)``, never as a value.
     """
 
     path: str
@@ -53,11 +52,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class ReleaseRecord:
-    """What is known of a kept release without its secrets.
+    """A kept release without its secrets.
 
     Args:
-        content: everything the region runs, secrets by one keyed digest. difference: to the release before.
-        secret_digests: a keyed digest of each secret. program: names the Pulumi program that it was made for.
+        content: everything that a region runs, with one keyed digest of the secrets. difference: to the release before.
+        secret_digests: a keyed digest of each secret. program: the digest of the Pulumi program that made it.
     """
 
     digest: str
@@ -83,12 +82,12 @@ class ReleaseRecord:
 
     @property
     def plugin_version(self) -> str:
-        """The version of the provider plugin that it was made for."""
+        """The version of its provider plugin."""
         return str(self.content["plugin"])
 
 
 class ReleaseStore:
-    """The releases of one environment; ``key`` seals their secrets."""
+    """The releases of one environment. ``key`` seals their secrets."""
 
     def __init__(self, store: StateStore, environment: str, key: SecretKey) -> None:
         self._store = store
@@ -99,7 +98,7 @@ class ReleaseStore:
     def record(
         self, release: Release, *, at: datetime, by: str, program: str, previous: str | None = None
     ) -> ReleaseRecord:
-        """Keep a release, its secrets and its artifact; one that is kept and sealed already stays as it was."""
+        """Keep a release with its secrets and its artifact. One that is kept and sealed already does not change."""
         digest = release.digest
         kept = self._read(digest)
         if kept is not None and self._is_ours(kept):
@@ -122,7 +121,7 @@ class ReleaseStore:
         record = replace(record, seal=self._seal(record))
         self._keep_artifact(release.artifact)
         if kept is not None:
-            # Of an earlier version, or somebody else's: this one was made here and now.
+            # The kept one is from an earlier version, or from somebody else. This one was made here and now.
             self._store.put(self._name(digest), _encode(record))
             return record
         try:
@@ -138,11 +137,11 @@ class ReleaseStore:
         return sorted(records, key=lambda record: (record.at, record.digest), reverse=True)
 
     def find(self, digest: str) -> ReleaseRecord:
-        """The kept release of that digest, or of the only digest that begins so (six characters at least).
+        """The kept release with this digest, or with the only digest that begins so (at least six characters).
 
         Raises:
             InputError: there is none, or more than one.
-            StateDamaged: it is not what was written.
+            StateDamaged: its record was changed.
         """
         if len(digest) < _SHORTEST:
             raise InputError(
@@ -166,16 +165,16 @@ class ReleaseStore:
         return record
 
     def load(self, digest: str, current: MigrationConfig, cache: Path, program: str) -> Release:
-        """A kept release, ready to be applied: settings checked again, secrets opened, artifact in ``cache``.
+        """A kept release, ready to apply: settings checked again, secrets decrypted, artifact in ``cache``.
 
         Args:
-            current: today's settings, for what is no part of a release (target, state, waves).
-            program: names today's Pulumi program.
+            current: today's settings, for what is not part of a release (target, state, waves).
+            program: the digest of today's Pulumi program.
 
         Raises:
-            Refused: it is no longer kept, or program or settings changed since; the error says which version it
-                needs.
-            StateDamaged: record, secrets or artifact are not what was written, or not by who has the state's key.
+            Refused: it is no longer kept, or the program or the settings changed. The error names the version that is
+                needed.
+            StateDamaged: the record, the secrets or the artifact were changed, or written without the state's key.
         """
         record = self._read(digest)
         if record is None:
@@ -223,14 +222,14 @@ class ReleaseStore:
         return release
 
     def diff(self, one: str, other: str) -> tuple[Difference, ...]:
-        """What differs from one kept release to another. Raises as :meth:`find`."""
+        """The differences between two kept releases. Raises as :meth:`find`."""
         after = self.find(other)
         return _differences(self.find(one), after.content, after.secret_digests)
 
     def prune(
         self, *, keep: int, older_than: timedelta, in_use: Collection[str], now: datetime
     ) -> list[ReleaseRecord]:
-        """Remove the releases that :func:`to_prune` names, and the artifacts that no release has any more."""
+        """Remove the releases that :func:`to_prune` names, and the artifacts that no release needs any more."""
         records = self.kept()
         going = to_prune(records, keep=keep, older_than=older_than, in_use=in_use, now=now)
         gone = {record.digest for record in going}
@@ -291,9 +290,9 @@ def to_prune(
     in_use: Collection[str],
     now: datetime,
 ) -> list[ReleaseRecord]:
-    """The releases that may go: not among the newest ``keep``, older than ``older_than``, and in use nowhere.
+    """The releases that may be removed: not among the newest ``keep``, older than ``older_than``, and not in use.
 
-    ``in_use`` are the digests that a region has, or that an open deployment comes from or goes to.
+    ``in_use``: the digests that regions run, or that an open deployment comes from or goes to.
     """
     newest_first = sorted(records, key=lambda record: (record.at, record.digest), reverse=True)
     return [
@@ -315,7 +314,7 @@ def differences(
     secrets_before: Mapping[str, str],
     secrets_after: Mapping[str, str],
 ) -> tuple[Difference, ...]:
-    """What differs between two releases' contents and between the keyed digests of their secrets."""
+    """The differences between the contents of two releases, and between the keyed digests of their secrets."""
     plain = _walk("", _without_digest(before), _without_digest(after))
     return (*plain, *_secret_differences(secrets_before, secrets_after))
 
@@ -349,7 +348,7 @@ def _encode(record: ReleaseRecord) -> bytes:
 
 
 def _content(record: ReleaseRecord) -> dict[str, object]:
-    """All that is kept of a release, but for its seal."""
+    """Everything that is kept of a release, except its seal."""
     content = {**vars(record), "at": record.at.isoformat(), "version": VERSION}
     del content["seal"]
     return content | {"difference": [difference.to_json() for difference in record.difference]}

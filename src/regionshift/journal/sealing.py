@@ -1,10 +1,10 @@
-"""Encryption of a release's secrets, and digests of them from which nothing can be guessed.
+"""Encrypts the secrets of a release, makes keyed digests of them, and seals records.
 
-What is acted on is sealed with the same key: releases, and the journal's events (docs/adr/104).
+Releases and the journal's events are sealed with the same key, as commands act on them (docs/adr/104).
 
-One root key: made from a file that only its owner can read, or a KMS data key of the environment's own that is kept
-encrypted under the state URL, in an encryption context that names the environment. What is encrypted (AES-256-GCM) is
-bound to the release and the name that it belongs to, so that a value cannot be moved to another place unnoticed.
+There is one root key. It is made from a file that only its owner can read, or it is a KMS data key of the environment.
+The data key lies encrypted under the state URL; its encryption context names the environment. Secrets are encrypted
+with AES-256-GCM and bound to their release and name, so nobody can move a value to another place unnoticed.
 """
 
 # ruff: noqa: N803 - boto3 names its arguments so
@@ -37,7 +37,7 @@ _SEAL = "seal"
 
 
 class KeyService(Protocol):
-    """The two calls of AWS KMS that are used; boto3's client has them."""
+    """The two calls of AWS KMS that are used. boto3's client has them."""
 
     def generate_data_key(
         self, *, KeyId: str, KeySpec: Literal["AES_256"], EncryptionContext: Mapping[str, str]
@@ -49,10 +49,10 @@ class KeyService(Protocol):
 
 
 class SecretKey:
-    """Seals and opens values, and digests them. One root key, one derived key for each use.
+    """Encrypts, decrypts and digests values. It derives a key for each use from one root key.
 
     Args:
-        root: the root key, or what gets it, which is then asked when the key is first used and only once.
+        root: the root key, or a function that gets it. The function is called once, at the first use.
     """
 
     def __init__(self, root: bytes | Callable[[], bytes]) -> None:
@@ -84,7 +84,7 @@ class SecretKey:
         return hmac.digest(self._root(), b"regionshift macs v1", "sha256")
 
     def seal(self, value: str | bytes, place: str) -> str:
-        """``value`` encrypted for ``place`` (base64); one of bytes is marked, and opened as bytes."""
+        """``value`` encrypted for ``place`` (base64). Bytes are marked, so that `open` returns bytes."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(_NONCE)
@@ -95,7 +95,7 @@ class SecretKey:
         return ("" if text else _BINARY) + base64.b64encode(nonce + sealed).decode()
 
     def open(self, sealed: str, place: str) -> str | bytes:
-        """What :meth:`seal` encrypted. Raises StateDamaged: another key, another place, or changed bytes."""
+        """Decrypt what :meth:`seal` made. Raises StateDamaged for another key, another place, or changed bytes."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -114,7 +114,7 @@ class SecretKey:
             ) from error
 
     def digest(self, name: str, value: str | bytes) -> str:
-        """A keyed digest of one secret (hex): equal values of one name are alike, no more can be told."""
+        """A keyed digest of one secret (hex). It shows only whether two values of a name are equal."""
         return hmac.new(self._digests, _framed(*_parts(name, value)), hashlib.sha256).hexdigest()
 
     def digest_all(self, values: Mapping[str, SecretValue]) -> str:
@@ -123,7 +123,7 @@ class SecretKey:
         return hmac.new(self._digests, _framed(*parts), hashlib.sha256).hexdigest()
 
     def mac(self, *parts: str) -> str:
-        """Says (hex) that ``parts`` were written by who has the key."""
+        """A MAC (hex), which proves that somebody with the key wrote ``parts``."""
         return hmac.new(self._macs, _framed(*parts), hashlib.sha256).hexdigest()
 
     def __repr__(self) -> str:
@@ -131,13 +131,13 @@ class SecretKey:
 
 
 def add_seal(key: SecretKey, name: str, body: bytes) -> bytes:
-    """The JSON object ``body`` with a seal in it, for the state's key (not the secret one) ``name``."""
+    """The JSON object ``body`` with a seal for ``name``, which is its key in the state."""
     content = json.loads(body)
     return json.dumps({**content, _SEAL: _seal_of(key, name, content)}, separators=(",", ":")).encode()
 
 
 def has_seal(key: SecretKey, name: str, body: bytes) -> bool:
-    """Whether :func:`add_seal` made ``body`` for that name. Raises ValueError when it is no JSON object."""
+    """Whether :func:`add_seal` made ``body`` for this name. Raises ValueError when it is no JSON object."""
     content = json.loads(body)
     if not isinstance(content, dict):
         raise ValueError("not an object")
@@ -174,11 +174,11 @@ def key_from_file(path: Path) -> SecretKey:
 
 
 def key_from_kms(kms: KeyService, key_id: str, store: StateStore, environment: str) -> SecretKey:
-    """The environment's data key, decrypted by KMS; made on first use.
+    """The environment's data key, decrypted by KMS. It is made on first use.
 
-    KMS is asked when a secret is. ``key_id`` is an id, ARN or alias of a symmetric key, ``environment`` the scope. An
-    environment from before there were such keys keeps the one that it shares. Using the key raises StateDamaged when
-    the kept one is unreadable.
+    KMS is called when the key is used. ``key_id`` is an id, ARN or alias of a symmetric key, ``environment`` the scope.
+    An environment from before such keys keeps the one that it shares. Using the key raises StateDamaged when the kept
+    key is unreadable.
     """
     return SecretKey(lambda: _root_from_kms(kms, key_id, store, environment))
 
@@ -206,7 +206,7 @@ def _root_from_kms(kms: KeyService, key_id: str, store: StateStore, environment:
 
 
 def _make_key_file(path: Path) -> None:
-    """Write a new key aside and link it into place: of two who do so at once both then read the same key."""
+    """Write a new key to a temporary file and link it: two processes at the same time then read the same key."""
     aside = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -228,7 +228,7 @@ def _make_key_file(path: Path) -> None:
 
 
 def _parts(name: str, value: str | bytes) -> tuple[str, str]:
-    """A secret in a digest; no name has a colon, so bytes are never told like a text."""
+    """The parts of a secret in a digest. Bytes have a colon in their name, which no name of a text has."""
     return (name, value) if isinstance(value, str) else (name + _BINARY, base64.b64encode(value).decode())
 
 
@@ -239,5 +239,5 @@ def _bytes(value: object) -> bytes:
 
 
 def _framed(*parts: str) -> bytes:
-    """The parts with their lengths, so that no two lists of parts are alike."""
+    """The parts with their lengths, so that different lists of parts have different bytes."""
     return b"".join(len(part.encode()).to_bytes(8, "big") + part.encode() for part in parts)

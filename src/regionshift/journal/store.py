@@ -1,8 +1,8 @@
-"""The state URL as a small set of promises, the same for ``file://`` and ``s3://``.
+"""The interface of the stores behind a state URL, with the same guarantees for ``file://`` and ``s3://``.
 
-Everything that must survive the death of this process goes through a :class:`StateStore`: a key written by
-``create`` or ``put`` is durable when the call returns, ``create`` has exactly one winner, and readers never
-see half an object. Only S3 adds compare-and-swap (:class:`SwapStore`); obstore has none for local files.
+Everything that must survive the death of this process goes through a :class:`StateStore`. A key that ``create`` or
+``put`` wrote is durable when the call returns. ``create`` has exactly one winner. Readers never see half an object.
+Only S3 adds compare-and-swap (:class:`SwapStore`); obstore has none for local files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 from regionshift.errors import NoRoom, WorkFailed
 from regionshift.machine import disk_trouble, is_full
 
-# Nothing that leads out of a folder; the engine keeps its files in one whose name begins with a dot.
+# No key leads out of a folder. The engine keeps its files in a folder whose name begins with a dot.
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/(?!\.\.?(/|$))[A-Za-z0-9._-]+)*")
 
 
@@ -33,7 +33,7 @@ class StateFull(StateUnreachable, NoRoom):
 
 
 def unusable(error: BaseException, where: str, remedy: str) -> StateUnreachable:
-    """The error for a state that could not be read or written. What the disk says goes before ``remedy``."""
+    """The error for a state that could not be read or written. The remedy of a disk error replaces ``remedy``."""
     trouble = disk_trouble(error)
     reason = trouble[0] if trouble else (str(error).splitlines() or [type(error).__name__])[0]
     kind = StateFull if is_full(error) else StateUnreachable
@@ -43,13 +43,13 @@ def unusable(error: BaseException, where: str, remedy: str) -> StateUnreachable:
 
 
 class StateDamaged(WorkFailed):
-    """Something under the state URL is not what was written there."""
+    """An object under the state URL was changed or damaged."""
 
     error_id = "RS-STATE-002"
 
 
 class KeyTakenError(Exception):
-    """A create-only write lost: the key exists. Never shown to a person; callers decide."""
+    """A create-only write lost: the key exists. The caller handles it; people never see it."""
 
 
 class SwapLostError(Exception):
@@ -102,22 +102,22 @@ class StateStore(Protocol):
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; one that is gone already is no error."""
+        """Remove objects. A missing one is no error."""
         ...
 
 
 @runtime_checkable
 class SwapStore(StateStore, Protocol):
-    """A store that can also replace an object only if nobody else did meanwhile."""
+    """A store that can also replace an object only if nobody else has replaced it meanwhile."""
 
     def swap(self, key: str, body: bytes, tag: str) -> str:
-        """Replace the object whose tag is ``tag``; the new tag. Raises :class:`SwapLostError`."""
+        """Replace the object whose tag is ``tag``, and return the new tag. Raises :class:`SwapLostError`."""
         ...
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The object ``key`` of ``store``; durable when `write` returns."""
+    """The object ``key`` of ``store``. It is durable when `write` returns."""
 
     store: StateStore
     key: str
@@ -138,7 +138,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Credentials:
-    """What signs requests to S3; ``expires`` None means never."""
+    """The credentials that sign requests to S3. ``expires`` None means never."""
 
     access_key: str
     secret_key: str
@@ -151,11 +151,11 @@ class Credentials:
 
 @dataclass(frozen=True)
 class S3Access:
-    """How ``s3://`` is reached; nothing is taken from the environment.
+    """How to reach ``s3://``. Nothing is taken from environment variables.
 
     Args:
         region: the bucket's region, where the state URL does not say.
-        credentials: asked again whenever the last answer is about to expire.
+        credentials: called again when the last credentials are about to expire.
         endpoint: None for AWS itself.
         ca_bundle: PEM of the authorities to trust; None for the system's.
     """

@@ -1,7 +1,7 @@
-"""What `doctor` sees of an account before anything is made: who asks, its quotas and rights, and what a month costs.
+"""What `doctor` reports about an account before anything is made: the caller, quotas, rights and the monthly cost.
 
-An `up` asks about quotas and rights by its plan. Here the settings stand for the plan: what a region that has nothing
-yet would be given, and what one that is up would have changed.
+An `up` checks quotas and rights against its plan. Here the settings replace the plan: the resources that a new region
+would get, and those that a region that is up may have changed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from regionshift.settings.state_url import parse_key_url
 
 @dataclass(frozen=True)
 class Account:
-    """What was seen: facts by name, to be shown, and what stands in the way."""
+    """The facts that are shown, by name, and the findings."""
 
     facts: dict[str, object]
     findings: list[Finding]
 
 
 def look_at(environment: Environment, up: Collection[str], *, has_state: bool = True) -> Account:
-    """What the account behind the credentials offers to the environment. Makes and changes nothing.
+    """Look at the account of the credentials. Changes nothing.
 
     Args:
-        up: regions that have a release already.
-        has_state: the engine can be asked for its state.
+        up: regions that have a release.
+        has_state: the engine's state can be read.
     """
     steps = list(_expected(environment, up))
     seen = rooms(environment, steps)
@@ -66,9 +66,9 @@ def _caller(environment: Environment) -> str:
 
 
 def _state_key_findings(environment: Environment) -> list[Finding]:
-    """An error when the key of the state's secrets cannot be used: both ways, with something that is thrown away.
+    """An error when the key of the state's secrets cannot encrypt and decrypt, tried with a throw-away value.
 
-    A pipeline's previewing role may not write under it: of that it is asked whether the key is there.
+    The preview role of a pipeline may not encrypt with it. For that role only the key's existence is checked.
     """
     key = parse_key_url(environment.config.state_secrets)
     if key is None:
@@ -76,7 +76,7 @@ def _state_key_findings(environment: Environment) -> list[Finding]:
     region = key.region or environment.config.regions.primary
     clients = environment.clients
     try:
-        if previews(environment):  # it opens what lies under the key, and writes nothing under it
+        if previews(environment):  # this role only decrypts with the key
             clients.call(region, "kms", "describe_key", KeyId=key.key)
             return []
         clients.call(region, "kms", "encrypt", KeyId=key.key, Plaintext=b"doctor")
@@ -90,7 +90,7 @@ def _state_key_findings(environment: Environment) -> list[Finding]:
 
 
 def _opted_in(environment: Environment) -> list[str]:
-    """The regions, and which of them the account has not switched on; those also refuse, which the preflight tells.
+    """The regions, and which of them the account has not enabled. Those also refuse calls, which the preflight reports.
 
     EC2 API Reference, DescribeRegions; Account Management Guide, "Enable or disable AWS Regions in your account".
     """
@@ -106,7 +106,7 @@ def _opted_in(environment: Environment) -> list[str]:
 
 
 def _expected(environment: Environment, up: Collection[str]) -> Iterator[ResourceStep]:
-    """One step for each type that the program has in a region by these settings, and for each name that is counted."""
+    """One step for each resource type of a region by these settings, and for each name that counts against a quota."""
     config = environment.config
     named = looked_for(config, environment.regions)
     for region in environment.regions:

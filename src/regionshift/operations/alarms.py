@@ -1,4 +1,4 @@
-"""The alarms that a deployment relies on: which are red and since when, and which of them it may go on with."""
+"""The alarms that a deployment relies on: which are red, since when, and which of them it may ignore."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _QUERIES_A_CALL = 500  # CloudWatch API Reference, GetMetricData, MetricDataQuer
 _MINUTE = 60
 _TELLING = (ERRORS_ALARM, THROTTLES_ALARM, DURATION_ALARM, REPLICATION_LATENCY_ALARM)
 _IN_RULE = re.compile(r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*("[^"]*"|'[^']*'|[^)]*?)\s*\)""")
-_SKEW = timedelta(seconds=60)  # our clock and CloudWatch's need not agree
+_SKEW = timedelta(seconds=60)  # our clock and CloudWatch's may differ
 _COUNTS = "fix what it shows; a deployment counts it again once it was green"
 _MEND_FIRST = "fix that first; --despite-alarms begins anyway and ignores them until they were green"
 _ANOTHER = (
@@ -53,7 +53,7 @@ class MetricsDenied(Refused):
     error_id = "RS-AWS-012"
 
     def __init__(self, region: str, alarms: list[str]) -> None:
-        remedy = "allow cloudwatch:GetMetricData to whoever runs the command"
+        remedy = "allow cloudwatch:GetMetricData to the user who runs the command"
         super().__init__("metrics may not be read", where=region, remedy=remedy)
         self.alarms = alarms
 
@@ -68,7 +68,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class RedAlarm:
-    """An alarm that is red, and since when (ISO 8601). Red again after it was well is another ``RedAlarm``."""
+    """An alarm that is red, and since when (ISO 8601). After it was green, it is another ``RedAlarm``."""
 
     name: str
     region: str
@@ -85,7 +85,7 @@ class RedAlarm:
 def red_in(
     clients: Clients, config: MigrationConfig, watched: Iterable[Watched], region: str
 ) -> list[RedAlarm]:
-    """The alarms of one region, the environment's and those of the user's that are named, that are red now."""
+    """The red alarms of one region: the environment's, and those of the user in ``watched``."""
     own = {n.name for n in every_name(config) if n.kind is NameKind.ALARM and n.region == region}
     own |= {alarm.name for alarm in watched if alarm.region == region}
     found = _described(clients, region, StateValue="ALARM")
@@ -93,11 +93,11 @@ def red_in(
 
 
 def telling_in(config: MigrationConfig, watched: Iterable[Watched], region: str) -> set[str]:
-    """The names of the alarms of one region whose metrics have points while all is well, and of the user's own.
+    """The names of the alarms of one region whose metrics also have points while all is well, and of the user's own.
 
-    Lambda tells errors, throttles and duration of each call (Lambda Developer Guide, "Types of metrics for Lambda
-    functions"), S3 how far a destination lags all the time (S3 User Guide, "Using S3 Replication metrics"). Others are
-    silent until something goes wrong.
+    Lambda publishes errors, throttles and duration for each call (Lambda Developer Guide, "Types of metrics for Lambda
+    functions"). S3 always publishes how far a destination lags (S3 User Guide, "Using S3 Replication metrics"). Other
+    metrics have no points until something goes wrong.
     """
     own = {component.name(config.names, region) for component in _TELLING}
     return own | {alarm.name for alarm in watched if alarm.region == region}
@@ -106,10 +106,10 @@ def telling_in(config: MigrationConfig, watched: Iterable[Watched], region: str)
 def without_data(
     clients: Clients, region: str, names: Collection[str], began: datetime, ended: datetime
 ) -> list[str]:
-    """The alarms among ``names`` whose metrics have no point between two times: there green says nothing.
+    """The alarms among ``names`` whose metrics have no point between two times. Their green means nothing.
 
-    The environment's alarms take what is missing for well. S3 begins with the metrics of a replication rule 15 minutes
-    after it is switched on (S3 User Guide, "Using S3 Replication metrics"), and CloudWatch tells all of them some
+    For the environment's alarms missing data is no breach. S3 begins to publish the metrics of a replication rule 15
+    minutes after it is enabled (S3 User Guide, "Using S3 Replication metrics"), and CloudWatch shows all metrics some
     minutes late. Composite alarms have no metrics and are left out.
 
     Raises:
@@ -136,7 +136,7 @@ def _with_points(
     began: datetime,
     ended: datetime,
 ) -> set[str]:
-    """Those of the names with a metric that has a point."""
+    """The names in ``asked`` with a metric that has a point."""
     queries = [
         {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": _MINUTE, "Stat": "SampleCount"}}
         for number, (_, metric) in enumerate(asked)
@@ -151,7 +151,7 @@ def _with_points(
 
 
 def _metrics(alarm: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Its metric, or those that its metric math takes (CloudWatch API Reference, MetricAlarm)."""
+    """The metric of an alarm, or the metrics of its metric math (CloudWatch API Reference, MetricAlarm)."""
     one = {key: alarm[key] for key in ("Namespace", "MetricName", "Dimensions") if alarm.get(key)}
     if "MetricName" in one:
         yield one
@@ -159,7 +159,7 @@ def _metrics(alarm: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def window_of(clients: Clients, alarm: Watched) -> int | None:
-    """Seconds: the longest window that an alarm of the user's looks at, at least `WINDOW`; None: it is not there."""
+    """Seconds: the longest window of an alarm of the user, at least `WINDOW`; None when the alarm does not exist."""
     found = _described(clients, alarm.region, AlarmNames=[alarm.name])
     if alarm.name not in found:
         return None
@@ -169,7 +169,7 @@ def window_of(clients: Clients, alarm: Watched) -> int | None:
 def _window(
     clients: Clients, region: str, alarms: Mapping[str, Mapping[str, Any]], seen: frozenset[str]
 ) -> int:
-    """Seconds: the longest window of ``alarms`` and, of the composite ones, of those that they look at."""
+    """Seconds: the longest window of ``alarms``, and of the alarms that the composite ones name."""
     longest, children = 0, set[str]()
     for alarm in alarms.values():
         longest = max(longest, _period(alarm) * int(alarm.get("EvaluationPeriods", 1)))
@@ -182,7 +182,7 @@ def _window(
 
 
 def _period(alarm: Mapping[str, Any]) -> int:
-    """Seconds: the alarm's period; of metric math the longest of its parts.
+    """Seconds: the period of an alarm; for metric math the longest period of its parts.
 
     CloudWatch API Reference, MetricAlarm (Period, Metrics), MetricDataQuery (Period) and MetricStat (Period).
     """
@@ -200,7 +200,7 @@ def _children(rule: str) -> set[str]:
 def bake_finding(target: str, bake: int, window: int, severity: Severity) -> Finding | None:
     """A finding when a bake on AWS is shorter than the longest window of its alarms, and would miss failures.
 
-    The embedded AWS judges an alarm whenever it is asked, so there a short bake sees as much as a long one.
+    The embedded AWS evaluates an alarm whenever it is asked, so there a short bake sees as much as a long one.
     """
     if target != "aws" or not 0 < bake < window:
         return None
@@ -212,7 +212,7 @@ def bake_finding(target: str, bake: int, window: int, severity: Severity) -> Fin
 def red_findings(
     red: Collection[RedAlarm], excuse: Excuse, severity: Severity, *, despite: bool
 ) -> list[Finding]:
-    """Findings for red alarms before the first wave: an alarm that is already red cannot warn of the new release."""
+    """Findings for alarms that are red before the first wave. A red alarm cannot warn about the new release."""
     new = [] if despite or severity != "error" else [alarm for alarm in red if alarm not in excuse.known]
     found = [Finding("red", "warning", f"{alarm} is red", None, _COUNTS) for alarm in red if alarm not in new]
     again = [alarm for alarm in new if alarm in excuse.again]
@@ -231,8 +231,8 @@ class Excuse:
     """Why an alarm may be red before the first wave.
 
     Args:
-        known: those that need not be green first.
-        again: those that the release which is to go out left red itself when it was tried; ``run`` is when.
+        known: alarms that may stay red.
+        again: alarms that this same release turned red when it was tried in ``run``.
     """
 
     known: tuple[RedAlarm, ...] = ()
@@ -241,11 +241,11 @@ class Excuse:
 
 
 def excuse_from(journal: Journal, red: Collection[RedAlarm], digests: Collection[str]) -> Excuse:
-    """What excuses ``red`` before the releases ``digests`` go out.
+    """Why alarms in ``red`` may be red before the releases ``digests`` are deployed.
 
-    A release that broke something leaves its alarms red until their window ends. What mends it must pass: so those
-    that turned red while the last deployments, which did not succeed, were in the region are known, unless one of
-    these releases is what was tried there. A retry brings nothing that could have mended it.
+    A broken release leaves its alarms red until their window ends. Its fix must be deployable meanwhile. So alarms that
+    turned red during the last unsuccessful deployments may stay red. They may not when one of ``digests`` was tried in
+    these deployments: a retry fixes nothing.
     """
     span = _unlucky(journal)
     if span is None:
@@ -262,10 +262,10 @@ def excuse_from(journal: Journal, red: Collection[RedAlarm], digests: Collection
 
 @dataclass(frozen=True)
 class _Unlucky:
-    """The newest deployments in a row that did not succeed or were taken back.
+    """The newest deployments in a row that did not succeed, or were rolled back.
 
     Args:
-        regions: where something was changed. tried: {digest: run} of the releases that they brought in.
+        regions: the regions that they changed. tried: {digest: run} of the releases that they deployed.
     """
 
     began: datetime
@@ -287,7 +287,7 @@ def _unlucky(journal: Journal) -> _Unlucky | None:
             undone.add(run.subject)
         brought = _brought(journal, run.run_id)
         if run.kind == "rollback":
-            tried: dict[str, str] = {}  # what a region goes back to was there before it went wrong
+            tried: dict[str, str] = {}  # a rollback deploys a release from before the trouble
         else:
             tried = dict.fromkeys((digest for digest in brought.values() if digest), run.run_id)
         span = _Unlucky(
@@ -304,7 +304,7 @@ def _succeeded(run: RunSummary) -> bool:
 
 
 def _brought(journal: Journal, run_id: str) -> dict[str, str | None]:
-    """Every region that a deployment began to change, and the release that it was to have; None for none."""
+    """Every region that a deployment began to change, and its new release; None for no release."""
     opened = journal.view(run_id).opened
     if "plan" in opened:
         state = fold_deployment(journal.events(run_id))
@@ -351,6 +351,6 @@ def replication_dimensions(config: MigrationConfig, source: str, destination: st
 
 
 def since(alarm: Mapping[str, Any]) -> str:
-    """Since when an alarm, as DescribeAlarms gives it, is in its state (ISO 8601)."""
+    """Since when an alarm is in its state (ISO 8601). ``alarm``: from DescribeAlarms."""
     at = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
     return str(at.isoformat())

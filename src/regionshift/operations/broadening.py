@@ -1,8 +1,9 @@
-"""What a plan opens in what stands, told once for all regions where it is the same; and which of that is allowed.
+"""Which access a plan opens in existing regions, once for all regions where it is the same; and what of it is allowed.
 
-What stands is what is in a region that has a release. What comes with a new region or a new environment is told by its
-number: nobody relied on anything there, and what stands gets nothing by it. What stands and gets in a new region just
-what it has in another one is told, and needs no leave: whoever names a region says that.
+Existing regions are those with a release. For a new region or a new environment only the number of roles and permissions
+is shown: nobody relied on anything there, and existing resources get nothing by it. An existing resource may get the
+same access to a new region that it has to another one. That is shown and needs no permission: naming the region is the
+permission.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ _KEY = re.compile(
 def growth_of(
     steps: Sequence[ResourceStep], regions: Collection[str], standing: Collection[str], release: str = ""
 ) -> tuple[Growth, ...]:
-    """What ``steps`` open in the regions that stand, alike regions together.
+    """The access that ``steps`` open in existing regions, with equal regions together.
 
     Args:
         steps: one a resource (`final_steps`). regions: all of the environment. standing: those with a release.
-        release: the digest of what is planned: what is not known counts for that one alone.
+        release: the digest of the planned release. An id with unknown values counts for this release alone.
     """
     told = _Told(tuple(regions), frozenset(standing), release)
     stood = _as_they_stood(steps)
@@ -72,7 +73,7 @@ def growth_of(
 
 
 def _as_they_stood(steps: Sequence[ResourceStep]) -> list[ResourceStep]:
-    """The same change, of what the last run left: what somebody took away since is put back, and was given before."""
+    """The change from what the last run left: access that somebody removed since was already given."""
     return [
         replace(step, op="update" if step.op in ("create", "import") else step.op, old=step.stood)
         if step.stood
@@ -82,7 +83,7 @@ def _as_they_stood(steps: Sequence[ResourceStep]) -> list[ResourceStep]:
 
 
 def made_findings(steps: Sequence[ResourceStep], standing: Collection[str]) -> list[Finding]:
-    """How many roles with how many permissions are made where nothing stands yet."""
+    """A finding on how many roles and permissions are created in regions without a release."""
     new = [
         each
         for each in policy_documents(steps)
@@ -111,9 +112,9 @@ def made_findings(steps: Sequence[ResourceStep], standing: Collection[str]) -> l
 
 
 def allowed(growth: Iterable[Growth], ids: Collection[str]) -> tuple[tuple[Growth, ...], list[Finding]]:
-    """``growth`` with what ``ids`` allow marked, and a finding: an error for what they do not.
+    """``growth`` with the allowed ids marked, and an error for what ``ids`` do not allow.
 
-    One id may stand for all that counts together, so that whatever else comes with it is not allowed.
+    One id may stand for all growth together. Then nothing else is allowed with it.
     """
     counted = [each for each in growth if each.is_counted]
     together = _digest([each.id for each in counted])
@@ -172,9 +173,9 @@ class _Subject:
         return opened(self._old, self._new)
 
     def beside_new_regions(self, new_regions: Collection[str], standing: Collection[str]) -> list[Opened]:
-        """The same without what it gets in a new region as it has it in another one that is not its own.
+        """The same without the access to a new region that it already has to another region, which is not its own.
 
-        A new region's key is then any that it had in the other one, whose id says nothing; each other key is itself.
+        The key of a new region then counts as any key that it had in the other region. Every other key is itself.
         """
         found = self.opened
         others = sorted(set(standing) - {self.region}) if found and new_regions else []
@@ -188,9 +189,10 @@ class _Subject:
         return min([found, *as_there], key=len)
 
     def is_made_anew(self, found: Sequence[Opened]) -> bool:
-        """Whether it is the policy of something that this plan makes, and lets nobody in who is anybody.
+        """Whether it is the policy of a resource that this plan creates, and it admits no anonymous caller.
 
-        That holds nothing yet, and nobody gets more of what stands: what somebody deleted by hand is put back so.
+        The new resource holds nothing yet, so nobody gets access to existing data. This restores, for example, a resource
+        that somebody deleted by hand.
         """
         return not any(each.is_public for each in found) and all(
             each.kind is PolicyKind.RESOURCE
@@ -247,12 +249,12 @@ def _any_key(text: str, regions: Collection[str]) -> str:
 
 
 def _with_any_key(policy: Policy, region: str) -> Policy:
-    """What is said of a key of ``region`` is said of whichever is there, too."""
+    """The statements, with those on a key of ``region`` repeated for any key there."""
     return _retold(policy, lambda text: (text, _any_key(text, (region,))))
 
 
 def _in_region(policy: Policy, regions: Collection[str], other: str) -> Policy:
-    """As if each of ``regions`` were called ``other``, and its keys were whichever is there."""
+    """The text with each of ``regions`` replaced by ``other``, and their keys by any key there."""
 
     def told(text: str) -> tuple[str]:
         text = _any_key(text, regions)
@@ -282,7 +284,7 @@ def _retold(policy: Policy, told: Callable[[str], Iterable[str]]) -> Policy:
 
 
 class _Told:
-    """Collects what is opened, with the regions where it is the same."""
+    """Collects growth, with the regions where it is the same."""
 
     def __init__(self, regions: tuple[str, ...], standing: frozenset[str], release: str) -> None:
         self._regions, self._standing, self._release = regions, standing, release
@@ -296,13 +298,13 @@ class _Told:
             self.put(subject.label, subject.region, said, why=why, is_known=is_known)
 
     def put(self, label: str, region: str | None, said: Sequence[str], *, why: str, is_known: bool) -> None:
-        """``why``: why it wants no leave; "" where it does."""
+        """Add growth. ``why``: why it needs no permission; "" when it does."""
         texts = tuple(self._told(each, str(region)) for each in said)
         key = (self._told(label, str(region)), texts, why, is_known)
         self._found.setdefault(key, []).append(str(region))
 
     def growth(self) -> tuple[Growth, ...]:
-        """The same in several regions is one. Its id says where, as leave for one region is none for another."""
+        """The collected growth, equal regions together. The id covers the regions: permission for one is none for another."""
         found = []
         for (label, said, why, is_known), where in self._found.items():
             regions = tuple(dict.fromkeys([*(each for each in self._regions if each in where), *where]))
@@ -337,14 +339,14 @@ def _sentence(found: Opened, alike: _Alike) -> str:
 
 @dataclass(frozen=True)
 class _Alike:
-    """Tells texts once that are there for every region, for every one that stands, or for all but ``own``."""
+    """Merges texts that are the same for every region, for every existing one, or for all except ``own``."""
 
     regions: tuple[str, ...]
     standing: frozenset[str]
     own: str
 
     def told(self, texts: Sequence[str]) -> list[str]:
-        """``texts`` in the order of their letters."""
+        """``texts`` in alphabetical order."""
         shapes: dict[str, set[str]] = {}
         for text in texts:
             for region in (each for each in self.regions if each in text):
@@ -374,5 +376,5 @@ def _short(value: object) -> str:
 
 
 def _digest(said: Sequence[str]) -> str:
-    """64 bits: whoever is to find other growth with the same id has to try some 10^19."""
+    """An id of 64 bits: finding other growth with the same id takes about 10^19 tries."""
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]

@@ -1,9 +1,9 @@
-"""What already stands under a name that a change is about to use, and that the state does not know.
+"""Resources that already have a name that a change is about to use, and that the state does not know.
 
-Only what the preview is about to create is looked for, so a run that creates nothing asks nothing; without a
-preview, what the settings name and the state does not know. Making a topic or queue that is there gives back the same
-one (SNS and SQS API References, CreateTopic and CreateQueue), so nothing but this look keeps somebody else's from being
-taken over, written to and deleted.
+Only names that the preview would create are looked for, so a run that creates nothing makes no call. Without a preview,
+the names of the settings that the state does not know. Creating a topic or queue that exists returns the existing one
+(SNS and SQS API References, CreateTopic and CreateQueue). So only this check keeps somebody else's from being taken
+over, written to and deleted.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _Tags = Mapping[str, str]
 
 
 def collision_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
-    """An error for each thing in the way of what ``steps`` create; a warning for what cannot be looked for."""
+    """An error for each name that ``steps`` create and that is taken; a warning for each that cannot be looked up."""
     new = [step for step in steps if step.op == "create" and step.type in _TYPES.values() and step.region]
     pairs = [(step, _name(step.type, step.new)) for step in new]
-    # What has no name yet gets one that the engine makes up.
+    # A resource without a name gets one from the engine.
     return _look_for_all(
         environment,
         [WantedName(s.type, name, s.region or "", s.name) for s, name in pairs if isinstance(name, str)],
@@ -44,7 +44,7 @@ def collision_findings(environment: Environment, steps: Sequence[ResourceStep]) 
 
 
 def taken_findings(environment: Environment) -> list[Finding]:
-    """The same without a plan: of every name that the environment has by its settings, and its state not yet.
+    """The same without a plan, for every name of the settings that the state does not have.
 
     Raises:
         RegionshiftError: the engine's state cannot be read.
@@ -60,7 +60,7 @@ def taken_findings(environment: Environment) -> list[Finding]:
 
 @dataclass(frozen=True)
 class WantedName:
-    """A name that is to be used. ``resource``: what the program calls the thing, where a plan says it."""
+    """A name that a change would use. ``resource``: the logical name, if there is a plan."""
 
     type: str
     name: str
@@ -69,7 +69,7 @@ class WantedName:
 
 
 def looked_for(config: MigrationConfig, regions: Collection[str]) -> list[WantedName]:
-    """Every name in ``regions`` that can be taken, of what the program makes there by these settings."""
+    """Every name in ``regions`` that the program would use with these settings and that somebody may have taken."""
     sites = [Site.by_settings(config, region) for region in regions]
     policies = {site.name(each) for site in sites for each in worker_policies(site, foreseen(site)).managed}
     return [
@@ -80,7 +80,7 @@ def looked_for(config: MigrationConfig, regions: Collection[str]) -> list[Wanted
 
 
 def _is_made(config: MigrationConfig, name: EnvironmentName, policies: Collection[str]) -> bool:
-    """Some roles, policies and log groups are named for the day when they are needed."""
+    """Whether the program makes it now: some roles, policies and log groups only have a reserved name."""
     if name.kind is NameKind.POLICY:
         return name.name in policies
     if name.component == named.REPLICATION_ROLE.part and name.kind is NameKind.ROLE:
@@ -97,7 +97,7 @@ def _look_for_all(environment: Environment, wanted: Sequence[WantedName]) -> lis
 def _finding(environment: Environment, wanted: WantedName, waiter: Waiter) -> Finding | None:
     what = f"{wanted.type.rsplit(':', 1)[-1]} {wanted.name}"
     try:
-        # Ours, it may be what was just deleted; of somebody else's nobody waits for the end.
+        # One of ours may have just been deleted. For somebody else's nobody waits.
         tags = waiter.until(
             lambda: _tags(environment, wanted),
             lambda found: environment.config.target == "local" or not _is_ours(environment, found or {}),
@@ -145,7 +145,7 @@ def _name(kind: str, inputs: Mapping[str, Any]) -> object:
 
 
 def _tags(environment: Environment, wanted: WantedName) -> _Tags | None:
-    """Those of what has the name, whosever it is; None when nothing has it."""
+    """The tags of the resource that has this name; None when there is none."""
     inputs = {"name": wanted.name, "bucket": wanted.name}
     found = NAMED[wanted.type](
         Look(environment.clients, environment.config.account, wanted.region, inputs, {})

@@ -1,6 +1,6 @@
-"""What stands costs a month while it is not used, by the price of each resource.
+"""The monthly cost of idle resources, by the price of each.
 
-An estimate: list prices of us-east-1 in US dollars, mid-2026. docs/costs.md has what comes on top.
+An estimate: list prices of us-east-1 in US dollars, mid-2026. docs/costs.md has what use adds.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def price_of(kind: str, inputs: Mapping[str, Any]) -> float:
 
 
 def _count(value: object) -> int:
-    """How many there are; what is known only when it is made is a text."""
+    """The length of a list. A value that is known only after creation is a text, and counts as 0."""
     return len(value) if isinstance(value, list | tuple) else 0
 
 
 def cost_of(steps: Sequence[ResourceStep]) -> MonthlyCost:
-    """What is there before and after a plan costs. AWS charges nothing for a key that waits to be deleted.
+    """The cost before and after a plan. AWS charges nothing for a key that waits for its deletion.
 
     Args:
-        steps: one a resource (`final_steps`), those that stay as they are too.
+        steps: one a resource (`final_steps`), also for resources that do not change.
     """
     before = sum(price_of(each.type, each.old or each.new) for each in steps if each.op not in _MADE)
     after = sum(price_of(each.type, each.new or each.old) for each in steps if each.op != "delete")

@@ -1,4 +1,4 @@
-"""Tearing an environment down, and proving by looking that nothing of it is left."""
+"""Destroy an environment, and look that nothing of it is left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from regionshift.runs.messages import AllRegionsNews, RunListener
 from regionshift.runs.state import RunStep
 
 # Access logs are delivered late (S3 User Guide, "Logging requests with server access logging": within hours,
-# best effort), so a bucket that was empty may be filled again once or twice; more often it is another.
+# best effort), so an empty bucket may be filled again once or twice. More often means another writer.
 _TRIES = 3
 Resource = dict[str, Any]
 _BUCKET = "aws:s3/bucket:Bucket"
@@ -47,7 +47,7 @@ _HOLDS_DATA = {
 
 @dataclass(frozen=True)
 class Destroyed:
-    """What went, and what AWS keeps for a while, with its dates."""
+    """The number of deleted resources and object versions, and what AWS keeps for a while, with dates."""
 
     deleted: int
     emptied: int
@@ -72,18 +72,18 @@ def require_destroyable(environment: Environment) -> None:
             error_id="RS-ENVIRONMENT-003",
         )
     for finding in operator_findings(environment):
-        # The buckets could not be emptied, and half of the environment would be gone by then.
+        # The buckets could not be emptied, after half of the environment is gone.
         raise Refused(
             finding.message, where="access.operators", remedy=finding.remedy, error_id="RS-ENVIRONMENT-004"
         )
 
 
 def propose_destroy(environment: Environment) -> Plan:
-    """Everything that would go. Changes nothing.
+    """The plan that deletes everything. Changes nothing.
 
     Raises:
         Refused: as :func:`require_destroyable`.
-        PlanRefused: the caller may not delete some of it: half of the environment would be gone by then.
+        PlanRefused: the caller may not delete some of it, and would fail half way.
     """
     require_destroyable(environment)
     steps = [
@@ -100,9 +100,9 @@ def propose_destroy(environment: Environment) -> Plan:
 
 
 def count_what_goes(environment: Environment, plan: Plan) -> tuple[Counter[str], bool]:
-    """How much holds data of what ``plan`` deletes, by what it is called; and whether there are more object versions.
+    """How many resources with data ``plan`` deletes, by type; and whether there are more object versions than counted.
 
-    Object versions are counted as far as `count_held` counts. Raises AwsFailed when a bucket may not be listed.
+    `count_held` limits the count of object versions. Raises AwsFailed when a bucket may not be listed.
     """
     kinds = Counter(_HOLDS_DATA[change.type] for change in plan.changes if change.type in _HOLDS_DATA)
     doomed = {change.urn for change in plan.changes}
@@ -130,18 +130,18 @@ def destroy(
 ) -> Destroyed:
     """Delete the environment as one run of the journal, and look that it is gone.
 
-    Runs that are not finished end with it: there is nothing left that they could go on with. That this version knows
-    all of them was asked (`require_endable`). ``listeners`` are told, the topics before they go.
+    It closes all open runs, as nothing is left for them to continue. The caller has checked that this version knows
+    their kinds (`require_endable`). ``listeners`` get the messages, the topics before they are deleted.
 
     Raises:
-        Refused: the state names what is protected or not ours.
-        WorkFailed: something could not be deleted, or is still there; run it again to go on.
+        Refused: the state names a resource that is protected or not ours.
+        WorkFailed: something could not be deleted, or is still there. Run it again to continue.
     """
     doomed = _doomed(environment)
     left = in_one_run(journal)
     named = left.regions if left else ()
     there = deployed_releases(journal).regions_up
-    # Where there is something to delete: after a destroy that failed nothing stands any more, by the journal.
+    # By the plan, not the journal: after a failed destroy the journal names no region.
     found = {change.region for change in plan.changes}
     regions = tuple(region for region in environment.regions if region in found)
     words = AllRegionsNews("destroy", "destroy", regions, len(plan.changes))
@@ -150,7 +150,7 @@ def destroy(
     run = journal.start("destroy", {**facts, "of": takes_down} if takes_down else facts)
 
     def work() -> Destroyed:
-        # From here on the journal says that nothing stands, whatever the others had begun.
+        # From here on the journal says that no region is up, whatever the open runs had begun.
         end_all(journal, but=run.run_id)
         done = _destroy(environment, doomed, named)
         forget(journal.store, environment.config.identity)
@@ -166,7 +166,7 @@ def _destroy(environment: Environment, doomed: list[Resource], named: Collection
     leftovers = environment.waiter.until(look, lambda found: not still_there(found))
     why = None
     if still_there(leftovers) and environment.config.target == "local":
-        # Offline a first `up` writes no checkpoints, as the provider adopts what it finds: when it was killed, the
+        # Offline a first `up` writes no checkpoints, as the provider adopts existing resources. After a kill, the
         # state does not know all that it made.
         why = _adopt(environment)
         more, emptied_too, _ = _delete(environment, _doomed(environment))
@@ -187,14 +187,14 @@ def _destroy(environment: Environment, doomed: list[Resource], named: Collection
 
 
 def _doomed(environment: Environment) -> list[Resource]:
-    """What the state knows, all of which may go. Changes nothing.
+    """The resources in the state, all of which may be deleted. Changes nothing.
 
     Raises:
-        Refused: something of it is protected, or not this environment's.
+        Refused: one of them is protected, or not this environment's.
     """
     found = [resource for resource in environment.engine.resources() if _is_own(resource)]
     if held := [resource["urn"].rsplit("::", 1)[-1] for resource in found if resource.get("protect")]:
-        # Before anything is emptied: the engine would refuse them when their data is gone.
+        # Before a bucket is emptied: the engine would refuse these after their data is gone.
         raise Refused(
             f"{len(held)} resources are protected in the engine's state, such as {held[0]}.",
             where="protect",
@@ -206,7 +206,7 @@ def _doomed(environment: Environment) -> list[Resource]:
 
 
 def _delete(environment: Environment, doomed: list[Resource]) -> tuple[int, int, set[str]]:
-    """Delete ``doomed``; how many resources, how many object versions with them, and in which regions."""
+    """Delete ``doomed``. Returns the number of resources and object versions, and the regions."""
     buckets = [
         (_region(resource) or "", resource["id"])
         for resource in doomed
@@ -228,17 +228,15 @@ def _delete(environment: Environment, doomed: list[Resource]) -> tuple[int, int,
 
 
 def _adopt(environment: Environment) -> EngineFailed | None:
-    """Bring into the state whatever of the environment is there, by standing it up; why not all of it could be.
+    """Bring existing resources of the environment into the state, by an `up`. Returns the failure, if there was one.
 
-    It needs no checkpoints: when it is killed, the next `destroy` finds and adopts all of it again.
+    It needs no checkpoints: after a kill, the next `destroy` adopts all of them again.
     """
     program = environment.program(environment.same_everywhere(environment.release()), links="newest")
     try:
         environment.engine.up(program)
     except EngineFailed as error:
-        return (
-            error  # what was adopted is deleted all the same, and the rest is looked for and told with this
-        )
+        return error  # adopted resources are deleted all the same; the search for the rest reports this
     return None
 
 
@@ -255,6 +253,6 @@ def _name(resource: Resource) -> str:
 
 
 def _region(resource: Resource) -> str | None:
-    """The resource's region, whether the settings name it still or not."""
+    """The resource's region, even if the settings no longer name it."""
     known = {**(resource.get("outputs") or {}), **(resource.get("inputs") or {})}
     return region_of(str(resource["urn"]), known)

@@ -1,6 +1,6 @@
-"""Emptying the environment's buckets before they go: every version, every marker, every unfinished upload.
+"""Empty the environment's buckets before they are deleted: versions, delete markers and unfinished uploads.
 
-Nothing here touches a bucket before it is known to be the environment's.
+Each bucket is first checked to be the environment's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Ran = TypeVar("Ran")
 
 
 def switch_off(environment: Environment, region: str, bucket: str) -> None:
-    """No replication and no access logging any more, so that nothing fills what is being emptied.
+    """Switch off replication and access logging, so that nothing fills the bucket again.
 
     Raises:
         Refused: the bucket is not the environment's.
@@ -51,20 +51,20 @@ def _empty(clients: Clients, region: str, bucket: str) -> int:
 def empty_all(environment: Environment, buckets: Collection[tuple[str, str]]) -> int:
     """Delete everything in every (region, bucket); returns how many versions, markers and uploads went.
 
-    What is gone counts nothing.
+    A missing bucket counts 0.
 
     Raises:
-        Refused: one of the buckets is not the environment's; then none is touched.
+        Refused: one of the buckets is not the environment's. Then none is touched.
     """
     require_our_buckets(environment, buckets)
     return sum(_empty(environment.clients, region, bucket) for region, bucket in buckets)
 
 
 def emptying(environment: Environment, buckets: Collection[tuple[str, str]], run: Callable[[], Ran]) -> Ran:
-    """Do ``run``, which deletes ``buckets``, with them emptied first; and once more when one was filled meanwhile.
+    """Empty ``buckets`` and do ``run``, which deletes them; again when one was filled meanwhile.
 
     Raises:
-        Refused: one of the buckets is not the environment's; then nothing is done.
+        Refused: one of the buckets is not the environment's. Then nothing is done.
     """
     empty_all(environment, buckets)
     try:

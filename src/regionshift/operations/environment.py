@@ -1,4 +1,4 @@
-"""One environment as operations see it: settings, engine, clients and the program, put together elsewhere."""
+"""One environment as operations see it: settings, engine, clients and program. `session.py` puts them together."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from regionshift.waiting import AT_ONCE, Waiter
 
 
 def region_key(region: str) -> str:
-    """A region as it stands in an output's name: ``eu_west_1``."""
+    """A region in the name of an output: ``eu_west_1``."""
     return region.replace("-", "_")
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The environment's outputs, asked for by name and region."""
+    """The environment's outputs, by name and region."""
 
     values: Mapping[str, Any]
 
@@ -32,7 +32,7 @@ class Outputs:
         """The output ``name`` of ``region``.
 
         Raises:
-            WorkFailed: the environment has no such output; it is not (wholly) up.
+            WorkFailed: there is no such output, as the environment is not (wholly) up.
         """
         key = f"{name}_{region_key(region)}"
         value = self.values.get(key)
@@ -53,12 +53,12 @@ class Outputs:
 
 @dataclass(frozen=True)
 class RegionScope:
-    """The regions that get no call in this run, by the reason; all others are called. One region may have several.
+    """The regions that get no call in this run, by reason. A region may have several reasons.
 
     Args:
-        skipped: left out by --skip-region, or by the deployment that is gone on with or taken back.
+        skipped: left out by --skip-region, or by the deployment that is continued or rolled back.
         down: they do not answer, and the settings tolerate that.
-        fenced: they were lost, and are no part of the environment until they rejoin.
+        fenced: they were lost, and do not belong to the environment until they rejoin.
     """
 
     skipped: frozenset[str] = frozenset()
@@ -67,24 +67,24 @@ class RegionScope:
 
     @property
     def uncalled(self) -> frozenset[str]:
-        """Every region without a call, whatever the reason."""
+        """Every region that gets no call."""
         return self.skipped | self.down | self.fenced
 
     @property
     def left_out(self) -> frozenset[str]:
-        """Those that are still of the environment: nothing that refers to them can be changed either."""
+        """Uncalled regions that still belong to the environment. Resources that refer to them cannot change either."""
         return (self.skipped | self.down) - self.fenced
 
     def called(self, regions: Iterable[str]) -> tuple[str, ...]:
-        """Those of ``regions`` that are called, in their order."""
+        """The called regions among ``regions``, in their order."""
         return tuple(region for region in regions if region not in self.uncalled)
 
     def without(self, *, down: Collection[str] = (), fenced: Collection[str] = ()) -> RegionScope:
-        """The same, with no call to these either."""
+        """The same scope, without calls to these regions too."""
         return RegionScope(self.skipped, self.down.union(down), self.fenced.union(fenced))
 
     def state_exclusion(self, primary: str) -> StateExclusion:
-        """What the engine is not to know of: all of uncalled regions, and what joins those left out to others."""
+        """What the engine must not see: uncalled regions, and the links when a region is left out."""
         found = everything_of(self.uncalled, links=bool(self.left_out))
         if primary not in self.uncalled:
             return found
@@ -92,9 +92,9 @@ class RegionScope:
 
 
 def everything_of(regions: Collection[str], *, links: bool = False) -> StateExclusion:
-    """All resources and outputs of ``regions``, and with ``links`` what joins regions.
+    """All resources and outputs of ``regions``, and with ``links`` also the links.
 
-    Outputs of a region end in its name, with underscores.
+    The name of an output ends with its region, with underscores.
     """
     ordered = sorted(regions)
     resources = [f"urn:pulumi:*::*-{region}" for region in ordered]
@@ -105,7 +105,7 @@ def everything_of(regions: Collection[str], *, links: bool = False) -> StateExcl
 
 
 def without_regions(config: MigrationConfig, regions: Collection[str]) -> MigrationConfig:
-    """The settings as if the secondaries among ``regions`` were not named, not in the waves either."""
+    """The settings without the secondaries among ``regions``, also in the waves."""
     dropped = {region for region in config.regions.secondaries if region in regions}
     if not dropped:
         return config
@@ -119,7 +119,7 @@ def without_regions(config: MigrationConfig, regions: Collection[str]) -> Migrat
 
 
 def _without_waves(deployment: Deployment, dropped: Collection[str]) -> Deployment:
-    """Waves without ``dropped``; one that is empty then goes too, and ``approve`` means the same waves as before."""
+    """The waves without ``dropped`` and without empty waves. ``approve`` names the same waves as before."""
     if not deployment.waves:
         return deployment
     numbered = enumerate(deployment.waves, start=1)
@@ -131,7 +131,7 @@ def _without_waves(deployment: Deployment, dropped: Collection[str]) -> Deployme
 
 
 class ProgramFactory(Protocol):
-    """Turns {region: release} into what the engine runs."""
+    """Makes the program that the engine runs from {region: release}."""
 
     def __call__(
         self,
@@ -140,15 +140,15 @@ class ProgramFactory(Protocol):
         links: Release | Literal["newest"] | None = "newest",
         allow_data_loss: bool = False,
     ) -> Program:
-        """The program that builds every region at its release, with the links that ``links`` describes.
+        """The program that builds every region at its release, and the links of the release ``links``.
 
-        ``newest`` stands for the release that the settings describe, None for no links.
+        ``newest``: the release of the settings. None: no links.
         """
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Everything an operation needs. ``program`` turns {region: release} into what the engine runs.
+    """Everything that an operation needs.
 
     ``scope``: which regions get no call in this run, and why. ``waiter``: for answers that may be stale.
     """
@@ -165,7 +165,7 @@ class Environment:
 
     @property
     def name(self) -> str:
-        """What a person calls it and types to confirm."""
+        """The name that a person types to confirm."""
         return self.config.suffix
 
     @property
@@ -175,22 +175,22 @@ class Environment:
 
     @property
     def called_config(self) -> MigrationConfig:
-        """The settings as checks may read them: a region that gets no call is no secondary."""
+        """The settings for checks, without the secondaries that get no call."""
         return without_regions(self.config, self.scope.uncalled)
 
     @property
     def excluded(self) -> StateExclusion:
-        """What the engine is not to know of in this run."""
+        """What the engine must not see in this run."""
         return self.scope.state_exclusion(self.config.regions.primary)
 
     def without(self, *, down: Collection[str] = (), fenced: Collection[str] = ()) -> Environment:
-        """The same, with no call to these regions either."""
+        """The same environment, without calls to these regions too."""
         return replace(self, scope=self.scope.without(down=down, fenced=fenced))
 
     def calling_left_out(self) -> Environment:
-        """The same with calls to every region that is not fenced."""
+        """The same environment, with calls to every region that is not fenced."""
         return replace(self, scope=RegionScope(fenced=self.scope.fenced))
 
     def same_everywhere(self, release: Release) -> dict[str, Release]:
-        """The release map in which every region that is called runs ``release``."""
+        """{region: ``release``} for every called region."""
         return dict.fromkeys(self.regions, release)

@@ -1,8 +1,8 @@
-"""Proof that an environment is gone: look for everything that carries its tags or its names.
+"""Prove that an environment is gone: look for all resources with its tags or names.
 
-Two ways of looking, because neither sees all: the tagging API knows tags but not every type, and what it lists is late,
-of what was made as of what is deleted (Resource Groups Tagging API Reference, "GetResources": "tagged or previously
-tagged resources"). So what it lists is asked of its own service, and what has a name is asked for by that as well.
+Neither way sees all. The tagging API does not know every type, and it is late for new and for deleted resources (Resource
+Groups Tagging API Reference, "GetResources": "tagged or previously tagged resources"). So each resource that it lists is
+looked up in its own service, and known names are looked up too.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _TAGGED_BY_NAME = MappingProxyType(
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something of the environment that is still there. ``until`` is set for what AWS keeps for a while."""
+    """A resource of the environment that still exists. ``until``: when AWS deletes it, if that is scheduled."""
 
     what: str
     region: str
@@ -61,14 +61,14 @@ def look_for_leftovers(clients: Clients, config: MigrationConfig, regions: Seque
     """Everything of the environment that still exists in ``regions``.
 
     Raises:
-        AwsFailed: somewhere it cannot be looked.
+        AwsFailed: a region or service cannot be searched.
     """
     looks = (_tagged, _named_and_tagged, _networks, _parameters, _named, _secrets)
     return _look(looks, clients, config, regions)
 
 
 def look_for_tagged(clients: Clients, config: MigrationConfig, regions: Sequence[str]) -> list[Leftover]:
-    """What carries the environment's tags, up or not. Raises as `look_for_leftovers`."""
+    """The resources with the environment's tags, whether it is up or not. Raises as `look_for_leftovers`."""
     return _look((_tagged, _named_and_tagged, _networks), clients, config, regions)
 
 
@@ -87,7 +87,7 @@ def _look(
 
 
 def still_there(leftovers: Sequence[Leftover]) -> list[Leftover]:
-    """Those that should be gone: AWS has not scheduled them for deletion."""
+    """The leftovers whose deletion AWS has not scheduled."""
     return [left for left in leftovers if left.until is None]
 
 
@@ -126,7 +126,7 @@ def _secrets(clients: Clients, config: MigrationConfig, region: str) -> Iterator
 
 
 def secrets_of(clients: Clients, config: MigrationConfig, region: str) -> Iterator[Mapping[str, Any]]:
-    """The environment's secrets as DescribeSecret tells them, those that wait for their deletion too.
+    """The environment's secrets by DescribeSecret, also those that wait for their deletion.
 
     ListSecrets alone is up to five minutes late (Secrets Manager API Reference, "ListSecrets").
     """

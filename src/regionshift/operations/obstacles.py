@@ -1,6 +1,6 @@
-"""What stands in the way of a change: the one list of questions that `doctor`, `preview` and `up` ask alike.
+"""The obstacles of a change: one list of checks for `doctor`, `preview` and `up`.
 
-What only a plan can tell (quotas, policies, rights, what is lost) is asked where it is made: `plan_findings`.
+Checks that need a plan (quotas, policies, rights, losses) are in `plan_findings`.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def without_plan(
     unfinished: Sequence[Finding],
     alive: Collection[str] = (),
 ) -> list[Finding]:
-    """Every question that needs no plan, for `doctor`.
+    """The findings of every check that needs no plan, for `doctor`.
 
     Args:
-        regional: what `region_findings` found. unfinished: what `unfinished_findings` found.
+        regional: from `region_findings`. unfinished: from `unfinished_findings`.
         alive: runs that a living command works on.
     """
     found = before_plan(environment, journal, catalog, machine, regional, unfinished)
@@ -61,7 +61,7 @@ def without_plan(
     deployed = deployed_releases(journal)
     terms = terms_of(environment.config)
     found += before_waves(environment, journal, deployed, going_out(environment, deployed), terms).findings
-    # While another command is at work the state is late, and without an engine it cannot be read.
+    # While another command works, the state is late. Without an engine, the state cannot be read.
     if not alive and machine.engine_problem is None:
         found += _taken_names(environment)
     return found
@@ -77,11 +77,11 @@ def before_plan(
     *,
     refresh: bool = False,
 ) -> list[Finding]:
-    """What is asked before a plan is made: open runs, the preflight, regions that are fenced, gone or leave.
+    """The findings before a plan is made: open runs, the preflight, regions that are fenced, gone or removed.
 
     Args:
-        unfinished: what `unfinished_findings` found; none for a run that began when nothing else was open.
-        refresh: what is there is read back, so what is gone stands in nothing's way.
+        unfinished: from `unfinished_findings`; none for a run that began when nothing else was open.
+        refresh: the state is refreshed first, so a region that is gone is no obstacle.
     """
     deployed = deployed_releases(journal)
     refresh = refresh or remains_of(journal).is_read_back
@@ -96,12 +96,12 @@ def before_plan(
 
 
 def prevents_plan(findings: Sequence[Finding]) -> bool:
-    """Whether no plan can be made for one of them."""
+    """Whether one of ``findings`` prevents a plan."""
     return any(each.code in (*PREVENTS_PLAN, UNFINISHED) for each in errors_of(findings))
 
 
 def _taken_names(environment: Environment) -> list[Finding]:
-    """Names that are already in use; with a plan, `plan_findings` asks this about what it creates."""
+    """Names that are already in use. With a plan, `plan_findings` checks the names that it creates."""
     try:
         return taken_findings(environment)
     except RegionshiftError as error:
@@ -110,7 +110,7 @@ def _taken_names(environment: Environment) -> list[Finding]:
 
 
 def going_out(environment: Environment, deployed: DeployedReleases) -> dict[str, str | None]:
-    """The release that an `up` would bring in waves, by region, as far as the settings tell without a plan."""
+    """The release that an `up` would deploy in waves, by region, as far as the settings show it without a plan."""
     if deployed.is_empty:
         return {}  # the first goes in one run
     try:
@@ -123,7 +123,7 @@ def going_out(environment: Environment, deployed: DeployedReleases) -> dict[str,
 
 @dataclass(frozen=True)
 class BeforeWaves:
-    """What was found before the first wave, with the alarms that are red."""
+    """The findings before the first wave, and the red alarms."""
 
     findings: tuple[Finding, ...] = ()
     red: tuple[RedAlarm, ...] = ()
@@ -138,18 +138,17 @@ def before_waves(
     *,
     despite: bool = False,
 ) -> BeforeWaves:
-    """What is asked once it is known what goes out in waves; with nothing to go out it is only worth knowing.
+    """The findings before a deployment in waves: red, missing and unread alarms, and a bake that is too short for them.
 
-    Red, missing and unread alarms, and a bake that is too short for them.
+    Without anything to deploy they are warnings.
 
     Args:
-        target: the release that each region is to be brought to in waves.
-        despite: red alarms are passed.
+        target: the new release of each region. despite: ignore red alarms.
     """
     severity: Severity = "error" if target else "warning"
     looked = _look(environment, deployed, terms.alarms, severity)
     red = tuple(alarm for each in looked for alarm in each.red)
-    # What puts regions back to the release that they have brings nothing new in, and is what mends them.
+    # A repair deploys the release that the regions already have, so it is not new and fixes the alarms.
     repair = all(deployed.releases.get(region) == digest for region, digest in target.items())
     digests = {digest for digest in target.values() if digest}
     excuse = Excuse(known=red) if repair else excuse_from(journal, red, digests)
@@ -177,7 +176,7 @@ class _Looked:
 def _look(
     environment: Environment, deployed: DeployedReleases, watched: Sequence[Watched], severity: Severity
 ) -> list[_Looked]:
-    # An alarm about a region that is left out says nothing of the others.
+    # An alarm about a region that is left out says nothing about the others.
     config = environment.called_config
 
     def look(region: str) -> _Looked:
@@ -258,13 +257,13 @@ def _said_of_fence(region: str, roles: Collection[str]) -> str:
 def missing_region_findings(
     environment: Environment, deployed: DeployedReleases, regional: Collection[Finding] = ()
 ) -> list[Finding]:
-    """An error for each region that has a release and no deployment bucket: the state tells of what is not there.
+    """An error for each region with a release but without a deployment bucket.
 
-    The engine goes by its state, so without reading back it would change what is gone, and fail in its first wave.
-    What cannot be seen is no finding here.
+    The engine trusts its state. Without a refresh it would change resources that are gone, and fail in its first wave. A
+    bucket that may not be looked at is no finding.
 
     Args:
-        regional: findings of the preflight; a region that does not answer, or refuses, is not asked again.
+        regional: findings of the preflight. A region that does not answer, or refuses, is not asked again.
     """
     silent = {each.region for each in regional if each.code in NOT_ANSWERING}
     regions = [r for r in environment.regions if deployed.releases.get(r) and r not in silent]
