@@ -1,9 +1,9 @@
-"""Which access a plan opens in existing regions, once for all regions where it is the same; and what of it is allowed.
+"""Which access a plan opens in existing regions, and what of it is allowed. Equal regions are shown together.
 
-Existing regions are those with a release. For a new region or a new environment only the number of roles and permissions
-is shown: nobody relied on anything there, and existing resources get nothing by it. An existing resource may get the
-same access to a new region that it has to another one. That is shown and needs no permission: naming the region is the
-permission.
+Existing regions are those with a release. For a new region or a new environment only the number of roles and
+permissions is shown: nobody relied on anything there, and existing resources get nothing by it. An existing resource
+may get the same access to a new region that it has to another one. That is shown and needs no permission: naming the
+region is the permission.
 """
 
 from __future__ import annotations
@@ -191,8 +191,8 @@ class _Subject:
     def is_made_anew(self, found: Sequence[Opened]) -> bool:
         """Whether it is the policy of a resource that this plan creates, and it admits no anonymous caller.
 
-        The new resource holds nothing yet, so nobody gets access to existing data. This restores, for example, a resource
-        that somebody deleted by hand.
+        The new resource holds nothing yet, so nobody gets access to existing data. This restores, for example, a
+        resource that somebody deleted by hand.
         """
         return not any(each.is_public for each in found) and all(
             each.kind is PolicyKind.RESOURCE
@@ -304,7 +304,7 @@ class _Told:
         self._found.setdefault(key, []).append(str(region))
 
     def growth(self) -> tuple[Growth, ...]:
-        """The collected growth, equal regions together. The id covers the regions: permission for one is none for another."""
+        """The collected growth, equal regions together. The id covers the regions it was collected for."""
         found = []
         for (label, said, why, is_known), where in self._found.items():
             regions = tuple(dict.fromkeys([*(each for each in self._regions if each in where), *where]))

@@ -1,8 +1,8 @@
 """Prove that an environment is gone: look for all resources with its tags or names.
 
-Neither way sees all. The tagging API does not know every type, and it is late for new and for deleted resources (Resource
-Groups Tagging API Reference, "GetResources": "tagged or previously tagged resources"). So each resource that it lists is
-looked up in its own service, and known names are looked up too.
+Neither way sees all. The tagging API does not know every type, and it is late for new and for deleted resources
+(Resource Groups Tagging API Reference, "GetResources": "tagged or previously tagged resources"). So each resource that
+it lists is looked up in its own service, and known names are looked up too.
 """
 
 from __future__ import annotations

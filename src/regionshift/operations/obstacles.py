@@ -259,8 +259,8 @@ def missing_region_findings(
 ) -> list[Finding]:
     """An error for each region with a release but without a deployment bucket.
 
-    The engine trusts its state. Without a refresh it would change resources that are gone, and fail in its first wave. A
-    bucket that may not be looked at is no finding.
+    The engine trusts its state. Without a refresh it would change resources that are gone, and fail in its first wave.
+    A bucket that may not be looked at is no finding.
 
     Args:
         regional: findings of the preflight. A region that does not answer, or refuses, is not asked again.
