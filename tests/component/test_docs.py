@@ -161,6 +161,21 @@ def test_blocks_are_read_with_their_marks(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_list_is_one_on_the_site_as_well(page: Path) -> None:
+    """The site's Markdown wants a blank line before a list, and four blanks before a block within an item."""
+    text = re.sub(r"^( *)```.*?^\1```$", r"\1code", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    wrong, before = [], ""
+    for line in text.splitlines():
+        item = re.match(r" *([-*]|\d+\.) ", line)
+        if (item and before and not re.match(r" |[-*] |\d+\. |\||<!--", before)) or (
+            re.match(r" {1,3}\S", line) and not before
+        ):
+            wrong.append(line)
+        before = line.rstrip()
+    assert wrong == []
+
+
 @pytest.mark.parametrize("path", prose.prose_paths(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_prose_keeps_to_the_style(path: Path) -> None:
     assert [str(remark) for remark in prose.remarks_on(path)] == []
