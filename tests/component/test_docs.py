@@ -164,7 +164,9 @@ def test_blocks_are_read_with_their_marks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_list_is_one_on_the_site_as_well(page: Path) -> None:
     """The site's Markdown wants a blank line before a list, and four blanks before a block within an item."""
-    text = re.sub(r"^( *)```.*?^\1```$", r"\1code", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(
+        r"^( *)```.*?^\1```$", r"\1code", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
     wrong, before = [], ""
     for line in text.splitlines():
         item = re.match(r" *([-*]|\d+\.) ", line)
