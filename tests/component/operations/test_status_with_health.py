@@ -122,6 +122,33 @@ def test_one_thing_that_is_not_well_is_enough(more: dict[str, Any], verdict: str
     assert (verdict_of(found.problems), found.is_well) == (verdict, not verdict)
 
 
+LOST = "if it is lost: regionshift promote {} --source-lost"
+NOT_UP = RegionState(None)
+
+
+@pytest.mark.parametrize(
+    ("silent", "regions", "way"),
+    [
+        (FIRST, WELL, LOST.format(SECOND)),
+        (FIRST, {**WELL, SECOND: NOT_UP}, LOST.format(THIRD)),
+        (FIRST, {FIRST: WELL[FIRST], SECOND: NOT_UP}, ""),
+        (SECOND, WELL, f"regionshift up --skip-region {SECOND} changes the others without it"),
+    ],
+)
+def test_the_way_around_a_silent_region_needs_no_other_that_is_not_up(
+    silent: str, regions: dict[str, RegionState], way: str
+) -> None:
+    (problem,) = StatusReport(PLACE, regions, signals=Signals(away={silent: "no"})).problems
+    assert problem.go_on == way
+
+
+@pytest.mark.parametrize(("regions", "then"), [(WELL, ""), ({FIRST: NOT_UP}, "regionshift up")])
+def test_where_nothing_is_up_the_next_command_is_up(regions: dict[str, RegionState], then: str) -> None:
+    at_work = [OpenRun("1", "deployment", None, "at apply", False, "", running=True)]
+    assert StatusReport(PLACE, regions).next_command == then
+    assert StatusReport(PLACE, regions, unfinished=at_work).next_command == "", "that command does it"
+
+
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
 def test_thirty_regions_are_one_screen_and_what_is_wrong_has_its_line(width: int, height: int) -> None:
     regions = [f"region-{number:02}" for number in range(30)]
