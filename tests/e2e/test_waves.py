@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import yaml
 from broken_artifact import BREAKS_AT_ONCE, BREAKS_LATER, broken_artifact
 from e2e_place import Place, kill_at_step
+from topic_queue import news_of, subscribed
 
 pytestmark = pytest.mark.e2e
 CANARY, PRIMARY = "eu-west-1", "us-east-1"
@@ -46,31 +46,6 @@ def _memory(place: Place, megabytes: int) -> None:
     place.write()
 
 
-def _subscribed(place: Place, region: str) -> str:
-    """A queue that gets what is told on the region's deployment topic."""
-    sns, sqs = place.clients.get("sns", region), place.clients.get("sqs", region)
-    topics = [t["TopicArn"] for t in sns.list_topics()["Topics"]]
-    topic = next(t for t in topics if "-deployment-" in t)
-    queue = sqs.create_queue(QueueName=f"news-{region}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
-    policy = {"Version": "2012-10-17", "Statement": [{**allow, "Resource": arn}]}
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    return queue
-
-
-def _news(place: Place, region: str, queue: str) -> list[dict[str, Any]]:
-    sqs = place.clients.get("sqs", region)
-    found: list[dict[str, Any]] = []
-    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            found.append(json.loads(json.loads(message["Body"])["Message"]))
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-    ours = [each for each in found if each["event"] in ("deploy", "rollback")]
-    return sorted(ours, key=lambda each: str(each["time"]))
-
-
 def _require_news_of_a_rollback(region: str, told: list[dict[str, Any]]) -> None:
     """The topic of every region was told of the start, the failure and the end."""
     said = [(each["event"], each["status"]) for each in told]
@@ -80,7 +55,6 @@ def _require_news_of_a_rollback(region: str, told: list[dict[str, Any]]) -> None
     assert all(each["region"] == region and each["deployment_id"] for each in told)
 
 
-# What breaks at once is caught below too, in a change that was killed.
 def _require_report_of_a_rollback(place: Place, failed: str) -> None:
     """The report of what was just taken back says what failed, why, and how every region stands."""
     told = place.run("report", "--json", "--output", "report.html")
@@ -96,6 +70,7 @@ def _require_report_of_a_rollback(place: Place, failed: str) -> None:
     assert data["story"]["run"] in page and "<!doctype html>" in page
 
 
+# What breaks at once is caught below too, in a change that was killed.
 @pytest.mark.parametrize(
     "handler",
     [
@@ -108,7 +83,7 @@ def test_a_release_that_breaks_the_function_stops_at_the_canary(
 ) -> None:
     before, releases = {region: _code(up, region) for region in up.regions}, _releases(up)
     artifact = str(broken_artifact(tmp_path, handler))
-    queues = {region: _subscribed(up, region) for region in (CANARY, PRIMARY)}
+    queues = {region: subscribed(up.clients, region) for region in (CANARY, PRIMARY)}
     done = up.run("up", "--yes", "--despite-alarms", "--json", REGIONSHIFT_TEST_ARTIFACT=artifact)
     assert done.code == 1, done.said
     said: dict[str, Any] = done.json
@@ -119,7 +94,7 @@ def test_a_release_that_breaks_the_function_stops_at_the_canary(
     assert _code(up, CANARY)[:2] == before[CANARY][:2]
     assert _releases(up) == releases
     for region, queue in queues.items():
-        _require_news_of_a_rollback(region, _news(up, region, queue))
+        _require_news_of_a_rollback(region, news_of(up.clients, region, queue, "deploy", "rollback"))
     _require_report_of_a_rollback(up, CAUGHT[handler])
 
 

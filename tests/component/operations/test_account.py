@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
-from types import SimpleNamespace
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -16,7 +14,6 @@ from regionshift.local.emulator import LocalCloud
 from regionshift.operations.account import look_at
 from regionshift.operations.environment import Environment
 from regionshift.operations.room import UNRESERVED
-from regionshift.settings.load import load_config
 
 pytestmark = pytest.mark.component
 ACCOUNT, PRIMARY, SECONDARY = "123456789012", "eu-central-2", "eu-south-1"
@@ -51,23 +48,11 @@ class OnAws(Clients):
         return super().call(region, service, operation, **parameters)
 
 
-def environment(tmp_path: Path, clients: Clients, **more: object) -> Environment:
-    values = {
-        "project": "hour",
-        "environment": "dev",
-        "account": ACCOUNT,
-        "target": "aws",
-        "regions": {"primary": PRIMARY, "secondaries": [SECONDARY]},
-        "network": {"vpc_cidr": "10.0.0.0/16"},
-        "function": {"reserved_concurrency": 7},
-        **more,
-    }
-    file = tmp_path / "regionshift.yaml"
-    file.write_text(json.dumps(values))
-    nothing, engine = cast(Any, None), cast(Any, SimpleNamespace(resources=list))
-    return Environment(
-        load_config(file, {}, {}), clients, engine, nothing, nothing, tmp_path, now=lambda: datetime.now(UTC)
-    )
+@pytest.fixture
+def environment(environment_of: Callable[..., Environment]) -> Callable[..., Environment]:
+    place = {"primary": PRIMARY, "secondaries": [SECONDARY]}
+    function = {"reserved_concurrency": 7}
+    return partial(environment_of, project="hour", target="aws", regions=place, function=function)
 
 
 def told(seen: dict[str, object]) -> dict[str, tuple[int, int, int]]:
@@ -81,10 +66,10 @@ def told(seen: dict[str, object]) -> dict[str, tuple[int, int, int]]:
 
 
 def test_an_account_with_room_is_told_and_nothing_stands_in_the_way(
-    tmp_path: Path, cloud: LocalCloud
+    environment: Callable[..., Environment], cloud: LocalCloud
 ) -> None:
     clients = OnAws(cloud)
-    seen = look_at(environment(tmp_path, clients), up=[])
+    seen = look_at(environment(clients), up=[])
     assert [each for each in seen.findings if each.severity == "error"] == []
     assert str(seen.facts["caller"]).endswith("user/regionshift-admin")
     assert (seen.facts["partition"], seen.facts["opted_in"]) == ("aws", [PRIMARY, SECONDARY])
@@ -104,9 +89,9 @@ def test_an_account_with_room_is_told_and_nothing_stands_in_the_way(
     ("quota", "new"), [("VPCs", 1), ("gateway endpoints", 1), ("buckets", 4), ("roles", 9)]
 )
 def test_a_quota_that_is_one_short_is_an_error(
-    tmp_path: Path, cloud: LocalCloud, quota: str, new: int
+    environment: Callable[..., Environment], cloud: LocalCloud, quota: str, new: int
 ) -> None:
-    roomy = environment(tmp_path, OnAws(cloud))
+    roomy = environment(OnAws(cloud))
     used = {name.partition(" ")[2]: numbers[0] for name, numbers in told(look_at(roomy, up=[]).facts).items()}
     for limit, is_short in ((used[quota] + new, False), (used[quota] + new - 1, True)):
         clients = OnAws(cloud, **{quota: limit})
@@ -117,28 +102,26 @@ def test_a_quota_that_is_one_short_is_an_error(
         assert all(f"{used[quota]} {quota} are in use, {new} more" in each.message for each in errors)
 
 
-def test_what_is_up_already_adds_nothing(tmp_path: Path, cloud: LocalCloud) -> None:
-    seen = look_at(environment(tmp_path, OnAws(cloud, roles=0)), up=[PRIMARY, SECONDARY])
+def test_what_is_up_already_adds_nothing(environment: Callable[..., Environment], cloud: LocalCloud) -> None:
+    seen = look_at(environment(OnAws(cloud, roles=0)), up=[PRIMARY, SECONDARY])
     assert seen.facts["quotas"] == []
     assert seen.findings == []
 
 
-def test_a_region_that_is_not_enabled_is_named(tmp_path: Path, cloud: LocalCloud) -> None:
+def test_a_region_that_is_not_enabled_is_named(
+    environment: Callable[..., Environment], cloud: LocalCloud
+) -> None:
     clients = OnAws(cloud)
     clients.off = {SECONDARY}
-    seen = look_at(environment(tmp_path, clients), up=[])
+    seen = look_at(environment(clients), up=[])
     assert seen.facts["opted_in"] == [PRIMARY, f"{SECONDARY} (not enabled)"]
 
 
-def test_the_states_key_is_tried(tmp_path: Path, cloud: LocalCloud) -> None:
+def test_the_states_key_is_tried(environment: Callable[..., Environment], cloud: LocalCloud) -> None:
     clients = OnAws(cloud)
     key = clients.get("kms", PRIMARY).create_key()["KeyMetadata"]["KeyId"]
     place = {"state": "s3://b/k?region=eu-west-1", "state_secrets": f"awskms:///{key}?region={PRIMARY}"}
-    assert [
-        f for f in look_at(environment(tmp_path, clients, **place), up=[]).findings if f.code == "state-key"
-    ] == []
+    assert [f for f in look_at(environment(clients, **place), up=[]).findings if f.code == "state-key"] == []
     clients.get("kms", PRIMARY).disable_key(KeyId=key)
-    (found,) = [
-        f for f in look_at(environment(tmp_path, clients, **place), up=[]).findings if f.code == "state-key"
-    ]
+    (found,) = [f for f in look_at(environment(clients, **place), up=[]).findings if f.code == "state-key"]
     assert (found.severity, found.region) == ("error", PRIMARY)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.resource_finders import FINDS, Look
-from regionshift.engine.engine import Engine
 from regionshift.operations.environment import Environment
 from regionshift.operations.orphans import look_for_orphans, orphan_findings
-from regionshift.settings.load import load_config
 
 pytestmark = pytest.mark.component
 REGION = "eu-north-1"
@@ -30,13 +27,9 @@ class _State:
         return self.kept
 
 
-def test_what_the_state_does_not_know_is_named(clients: Clients, tmp_path: Path) -> None:
-    file = tmp_path / "regionshift.yaml"
-    file.write_text(
-        "project: orphanage\nenvironment: dev\naccount: '123456789012'\ntarget: local\n"
-        f"regions: {{primary: {REGION}}}\nnetwork: {{vpc_cidr: 10.0.0.0/16}}\n"
-    )
-    config = load_config(file, {}, {})
+def test_what_the_state_does_not_know_is_named(
+    clients: Clients, environment_of: Callable[..., Environment]
+) -> None:
     tags = [{"Key": "Project", "Value": "orphanage"}, {"Key": "Environment", "Value": "dev"}]
     ec2 = clients.get("ec2", REGION)
     known, lost = (
@@ -47,15 +40,7 @@ def test_what_the_state_does_not_know_is_named(clients: Clients, tmp_path: Path)
         for _ in range(2)
     )
     state = _State([{"id": known, "outputs": {}}])
-    environment = Environment(
-        config=config,
-        clients=clients,
-        engine=cast(Engine, state),
-        program=cast(Any, None),
-        release=cast(Any, None),
-        state_dir=tmp_path,
-        now=lambda: datetime.now(UTC),
-    )
+    environment = environment_of(engine=state, project="orphanage", regions={"primary": REGION})
     (found,) = look_for_orphans(environment)
     assert found.what.endswith(f"vpc/{lost}")
     (finding,) = orphan_findings(environment)

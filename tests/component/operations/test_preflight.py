@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -31,7 +29,6 @@ from regionshift.releases import DeployedReleases
 from regionshift.report.values import Finding, PolicyFinding
 from regionshift.runs.deployment_state import RegionState
 from regionshift.settings.components import DEPLOYMENT_BUCKET, KEY, RECORDS_KEY
-from regionshift.settings.load import load_config
 
 pytestmark = pytest.mark.component
 REGION = "eu-north-1"
@@ -39,32 +36,8 @@ OWN = {"Project": "flight", "Environment": "dev"}
 
 
 @pytest.fixture
-def make(clients: Clients, tmp_path: Path) -> Callable[..., Environment]:
-    def environment(**more: object) -> Environment:
-        values = {
-            "project": "flight",
-            "environment": "dev",
-            "account": "123456789012",
-            "target": "local",
-            "regions": {"primary": REGION},
-            "network": {"vpc_cidr": "10.0.0.0/16"},
-            **more,
-        }
-        file = tmp_path / "regionshift.yaml"
-        file.write_text(json.dumps(values))
-        config = load_config(file, {}, {})
-        release = SimpleNamespace(zones=dict.fromkeys(config.all_regions, ()))
-        return Environment(
-            config=config,
-            clients=clients,
-            engine=cast(Any, SimpleNamespace(resources=list)),
-            program=cast(Any, None),
-            release=cast(Any, lambda: release),
-            state_dir=tmp_path,
-            now=lambda: datetime.now(UTC),
-        )
-
-    return environment
+def make(environment_of: Callable[..., Environment]) -> Callable[..., Environment]:
+    return partial(environment_of, project="flight", regions={"primary": REGION})
 
 
 def test_a_region_that_is_up_by_the_state_and_has_no_bucket_is_told(

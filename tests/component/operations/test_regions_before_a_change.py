@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,7 +14,6 @@ from regionshift.aws.clients import Clients
 from regionshift.aws.errors import AwsFailed
 from regionshift.operations.environment import Environment
 from regionshift.operations.preflight import Machine, down_of, preflight, region_findings
-from regionshift.settings.load import load_config
 
 pytestmark = pytest.mark.component
 FIRST, SECOND, THIRD = "eu-north-1", "eu-west-1", "ap-southeast-2"
@@ -52,31 +48,11 @@ def aws(clients: Clients) -> Partly:
 
 
 @pytest.fixture
-def make(aws: Partly, tmp_path: Path) -> Callable[..., Environment]:
+def make(aws: Partly, environment_of: Callable[..., Environment]) -> Callable[..., Environment]:
     def environment(tolerance: int = 0, **more: object) -> Environment:
-        values = {
-            "project": "flight",
-            "environment": "dev",
-            "account": "123456789012",
-            "target": "local",
-            "regions": {"primary": FIRST, "secondaries": [SECOND, THIRD]},
-            "network": {"vpc_cidr": "10.0.0.0/16"},
-            "deployment": {"failure_tolerance": tolerance},
-            **more,
-        }
-        file = tmp_path / "regionshift.yaml"
-        file.write_text(json.dumps(values))
-        config = load_config(file, {}, {})
-        release = SimpleNamespace(zones=dict.fromkeys(config.all_regions, ()))
-        return Environment(
-            config=config,
-            clients=cast(Any, aws),
-            engine=cast(Any, None),
-            program=cast(Any, None),
-            release=cast(Any, lambda: release),
-            state_dir=tmp_path,
-            now=lambda: datetime.now(UTC),
-        )
+        place = {"primary": FIRST, "secondaries": [SECOND, THIRD]}
+        deployment = {"failure_tolerance": tolerance}
+        return environment_of(aws, project="flight", regions=place, deployment=deployment, **more)
 
     return environment
 

@@ -7,8 +7,6 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -29,7 +27,6 @@ from regionshift.operations.permissions import operator_findings, permission_fin
 from regionshift.operations.preflight import plan_findings
 from regionshift.operations.up import PlanRefused
 from regionshift.settings.components import PipelineRole
-from regionshift.settings.load import load_config
 
 pytestmark = pytest.mark.component
 ACCOUNT, PRIMARY, SECONDARY = "123456789012", "eu-north-1", "eu-west-3"
@@ -39,21 +36,8 @@ As = Callable[..., Environment]
 
 
 @pytest.fixture
-def environment(clients: Clients, tmp_path: Path) -> Environment:
-    file = tmp_path / "regionshift.yaml"
-    values = {
-        "project": "flight",
-        "environment": "dev",
-        "account": ACCOUNT,
-        "target": "local",
-        "regions": {"primary": PRIMARY, "secondaries": [SECONDARY]},
-        "network": {"vpc_cidr": "10.0.0.0/16"},
-    }
-    file.write_text(json.dumps(values))
-    nothing, engine = cast(Any, None), cast(Any, SimpleNamespace(resources=list))
-    return Environment(
-        load_config(file, {}, {}), clients, engine, nothing, nothing, tmp_path, now=lambda: datetime.now(UTC)
-    )
+def environment(environment_of: Callable[..., Environment]) -> Environment:
+    return environment_of(project="flight", regions={"primary": PRIMARY, "secondaries": [SECONDARY]})
 
 
 @pytest.fixture
