@@ -249,12 +249,12 @@ def _any_key(text: str, regions: Collection[str]) -> str:
 
 
 def _with_any_key(policy: Policy, region: str) -> Policy:
-    """The statements, with those on a key of ``region`` repeated for any key there."""
+    """``policy`` with each key of ``region``, and also with any key there in its place."""
     return _retold(policy, lambda text: (text, _any_key(text, (region,))))
 
 
 def _in_region(policy: Policy, regions: Collection[str], other: str) -> Policy:
-    """The text with each of ``regions`` replaced by ``other``, and their keys by any key there."""
+    """``policy`` with each of ``regions`` replaced by ``other``, and their keys by any key there."""
 
     def told(text: str) -> tuple[str]:
         text = _any_key(text, regions)

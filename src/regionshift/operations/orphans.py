@@ -1,4 +1,4 @@
-"""What a killed run made and the state does not know: taken over where it is found, told of where it is not.
+"""Resources that a killed run made and the state does not know. They are adopted when found, reported when not.
 
 The engine notes every creation before it asks for it, where it writes checkpoints (on AWS it does). A run that is
 killed leaves those notes: what each was to be, without an id. The ordinary plugin would make a second one, so the
@@ -24,12 +24,12 @@ from regionshift.waiting import Waiter
 
 @dataclass(frozen=True)
 class Recovered:
-    """What became of the creations that a killed run left open.
+    """The fate of the creations that a killed run left open.
 
     Args:
-        taken: {URN: id} of what was found, and is in the state now.
-        forgotten: URNs of what was never made, or is made again by the same put.
-        unclear: URNs that only a person can tell about, and why.
+        taken: {URN: id} of the resources that were found and are now in the state.
+        forgotten: URNs of resources that were never made, or that the same put makes again.
+        unclear: {URN: why} of resources that a person must look at.
     """
 
     taken: Mapping[str, str]
@@ -37,7 +37,7 @@ class Recovered:
     unclear: Mapping[str, str]
 
     def findings(self, regions: Collection[str]) -> list[Finding]:
-        """For a person: what was taken over, and what is to be looked at."""
+        """Findings on the adopted resources, and on those that a person must look at."""
         taken = [
             Finding(
                 "recovered",
@@ -65,13 +65,13 @@ class Recovered:
 
 
 def recover(environment: Environment) -> Recovered:
-    """Bring into the state what a killed run made of the creations it left open. The caller holds the lock.
+    """Adopt the resources of creations that a killed run left open. The caller holds the lock.
 
-    Nothing of a region that is left out is looked at: it is told as unclear. What is unclear stays open, and is looked
-    for again by whoever recovers next.
+    A region that is left out gets no call, so its creations are unclear. Unclear creations stay open, and the next
+    recovery looks for them again.
 
     Raises:
-        WorkFailed: AWS or the engine did not answer; nothing is forgotten, and it can be done again.
+        WorkFailed: AWS or the engine did not answer. Nothing is forgotten, and the recovery can be done again.
     """
     engine = environment.engine
     opened = [op["resource"] for op in _open_creations(engine)]
@@ -100,7 +100,7 @@ def recover(environment: Environment) -> Recovered:
 
 @dataclass(frozen=True)
 class _Fate:
-    """What became of one open creation: the id of what was made, or why that is unclear; neither when it is not."""
+    """The fate of one open creation: its id, or why it is unclear. Neither when it was not made."""
 
     taken: str | None = None
     unclear: str | None = None
@@ -109,7 +109,7 @@ class _Fate:
 def _fate(
     environment: Environment, resource: Mapping[str, Any], stands: Mapping[str, Any] | None, waiter: Waiter
 ) -> _Fate:
-    """``stands``: what the state has in its place. ``waiter``: what was just made may not be listed yet."""
+    """``stands``: the resource in the state, if there is one. ``waiter``: a new resource may not be listed yet."""
     kind, region = str(resource["type"]), _region(environment, resource)
     if region is None:
         return _Fate(unclear="its region gets no call now")
@@ -134,7 +134,7 @@ def _fate(
 
 
 def has_unsettled(engine: Engine) -> bool:
-    """Whether an earlier run's note is kept, of a creation that the state does not know: its region got no call."""
+    """Whether a creation of an earlier run is still open, as its region got no call."""
     if not engine.keeps_notes:
         return False
     known = {str(resource["urn"]) for resource in engine.resources()}
@@ -142,10 +142,10 @@ def has_unsettled(engine: Engine) -> bool:
 
 
 def forget_made(environment: Environment) -> None:
-    """Forget the open creations whose resource is in the state by now: a later run made it or took it over.
+    """Forget the open creations whose resource is in the state: a later run made or adopted it.
 
-    Unlike a refresh it reads nothing back, so no region gets a call. What was to be made in a region that is left
-    out stays open: no later run can have made it.
+    Unlike a refresh it calls no region. Creations in a region that is left out stay open: no later run can have made
+    them.
     """
     engine = environment.engine
     known = {str(resource["urn"]) for resource in engine.resources() if resource.get("id")}
@@ -159,7 +159,7 @@ def _open_creations(engine: Engine) -> list[dict[str, Any]]:
 
 
 def _is_settled(resource: Mapping[str, Any]) -> bool:
-    """Whether it is in the state as `settle_pending` put it there, and was not read back yet."""
+    """Whether it is in the state as `settle_pending` put it there, without a refresh since."""
     return bool(resource.get("id")) and not resource.get("outputs")
 
 
@@ -174,9 +174,9 @@ def _look(environment: Environment, resource: Mapping[str, Any], region: str) ->
 
 
 def _region(environment: Environment, resource: Mapping[str, Any]) -> str | None:
-    """Where it lives, by its input or by its provider's name; None when no call may go there.
+    """Its region, by its input or by its provider's name; None when that region may not be called.
 
-    The settings are not asked: they do not name a region that is fenced.
+    Not by the settings, which do not name a fenced region.
     """
     own = (resource.get("inputs") or {}).get("region")
     provider = str(resource.get("provider") or "").rpartition("::")[0].rpartition("::aws-")[2]
@@ -185,7 +185,7 @@ def _region(environment: Environment, resource: Mapping[str, Any]) -> str | None
 
 
 def look_for_orphans(environment: Environment) -> list[Leftover]:
-    """Everything tagged as the environment's that its state does not know, what waits for deletion left out."""
+    """Every resource with the environment's tags that its state does not know, except those that wait for deletion."""
     known: set[str] = set()
     for resource in environment.engine.resources():
         known.add(str(resource.get("id") or ""))
@@ -195,7 +195,7 @@ def look_for_orphans(environment: Environment) -> list[Leftover]:
 
 
 def orphan_findings(environment: Environment) -> list[Finding]:
-    """A warning for each of :func:`look_for_orphans`: a second one would be made beside it."""
+    """A warning for each of :func:`look_for_orphans`: an `up` would make a second one."""
     return [
         Finding(
             code="orphan",
@@ -209,7 +209,7 @@ def orphan_findings(environment: Environment) -> list[Finding]:
 
 
 def _ids(arn: str) -> set[str]:
-    """An ARN, without the `:*` of log groups, and the id that it ends in."""
+    """The ARN without the `:*` of log groups, and the id at its end."""
     plain = arn.removesuffix(":*")
     return {arn, plain, plain.rsplit("/", 1)[-1], plain.rsplit(":", 1)[-1]}
 

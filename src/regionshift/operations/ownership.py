@@ -1,8 +1,8 @@
-"""Whatever goes is the environment's own: of a type that the program makes, with its name, its account and its tags.
+"""Check that resources which are deleted or changed are the environment's: by type, name, account and tags.
 
-The engine deletes and changes what its state names, and who may write the state could name anything in it. So before
-something is emptied or deleted by the state, AWS is asked whose it is; what is changed must be called as the settings
-call it. What is gone already is nobody's loss.
+The engine deletes and changes what its state names, and anybody who can write the state can name anything. So before
+a resource of the state is emptied or deleted, AWS is asked whose it is. A resource that is changed must have the name
+that the settings give it. A resource that is gone passes.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ _OF_A_BUCKET = "aws:s3/bucket"
 
 
 def ownership_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
-    """An error when something that ``steps`` change or delete by the state is not this environment's."""
+    """An error when ``steps`` change or delete a resource that is not this environment's."""
     changing = {step.urn: step for step in steps if step.changes and step.op != "create"}
     if not changing:
         return []
@@ -111,13 +111,13 @@ def ownership_findings(environment: Environment, steps: Sequence[ResourceStep]) 
 
 
 def require_ours(environment: Environment, doomed: Collection[tuple[str, Resource]]) -> None:
-    """See that everything of the state that is about to go is this environment's. Changes nothing.
+    """Check that all resources in ``doomed`` are this environment's. Changes nothing.
 
     Args:
-        doomed: each resource as the engine knows it, with its region.
+        doomed: each resource of the state, with its region.
 
     Raises:
-        Refused: something is not.
+        Refused: one of them is not.
         AwsFailed: AWS could not be asked.
     """
     regions = {region for region, _ in doomed}
@@ -128,15 +128,14 @@ def require_ours(environment: Environment, doomed: Collection[tuple[str, Resourc
 
 
 def require_our_buckets(environment: Environment, buckets: Iterable[tuple[str, str]]) -> None:
-    """See that every bucket, as (region, name), is this environment's, or gone. Raises as :func:`require_ours`."""
+    """Check that every bucket, as (region, name), is this environment's, or gone. Raises as :func:`require_ours`."""
     _ask_all(environment, [partial(_require_bucket, environment, *each) for each in buckets])
 
 
 def _ask_all(environment: Environment, questions: Sequence[_Question]) -> None:
-    """Ask AWS side by side, every one: what it does not answer of one thing hides no refusal of another.
+    """Ask AWS about every resource in parallel: a call that fails must not hide a refusal for another resource.
 
-    A refusal is asked for again while tags may still be told as before they were put. Raises the first refusal, else
-    the first failure.
+    A refusal is repeated while tags may be stale. Raises the first refusal, else the first failure.
     """
     with environment.waiter.shared(_AT_ONCE) as (pool, waiter):
         asked = [pool.submit(waiter.past, each, _is_refusal) for each in questions]
@@ -150,7 +149,7 @@ def _is_refusal(error: BaseException) -> bool:
 
 
 def _require_made_here(region: str, resource: Resource) -> None:
-    """The engine has a resource deleted by its provider, in that one's region, whatever its name says."""
+    """Raise for an unknown type, or a provider of another region: the engine uses the provider to delete it."""
     kind, thing = resource["type"], str(resource.get("id") or resource["urn"])
     if kind not in RIGHTS:
         raise _foreign(kind, thing, region, "is of a type that regionshift makes none of")
@@ -177,7 +176,7 @@ def _require_bucket(environment: Environment, region: str, bucket: str) -> None:
         listed = {"TagSet": []}
     tags = {tag["Key"]: tag["Value"] for tag in listed["TagSet"]}
     named = _names(config.names, region, NameKind.BUCKET, ())
-    # One that `carry` had made is called as the user called it; its own tag says so, and whose it is.
+    # A bucket that `carry` made has the name that the user gave. Its own tag says so, and whose it is.
     if bucket not in named and tags.get("Name") != f"carried-{bucket}-{region}":
         raise _foreign("bucket", bucket, region, "is not called as the settings call it")
     _require_own_tags(environment, "bucket", bucket, region, tags)
@@ -203,7 +202,7 @@ def _require_name(
         raise _foreign(kind.label, identity, region, "has no name there")
     if found and not named and not (kind in (NameKind.PARAMETER, NameKind.SECRET) and found.startswith(path)):
         raise _foreign(kind.label, found, region, "is not called as the settings call it")
-    # The engine goes by the id, whatever stands beside it.
+    # The engine uses the id, whatever the other fields say.
     if found and identity and not _is_id_of(identity, found, kind, region, environment.config.account):
         raise _foreign(
             kind.label, identity, region, f"is not {found} of account {environment.config.account}"
@@ -211,7 +210,7 @@ def _require_name(
 
 
 def _require_whole(environment: Environment, region: str, part: Resource) -> None:
-    """What a policy, a subscription or a version belongs to has a name of ours."""
+    """Raise when a part (a policy, a subscription, a version) belongs to a resource whose name is not ours."""
     kind, sign = _PARTS[part["type"]]
     identity, names, account = str(part.get("id") or ""), environment.config.names, environment.config.account
     whole = identity.rpartition(sign)[0] if sign else identity
@@ -225,7 +224,7 @@ def _require_whole(environment: Environment, region: str, part: Resource) -> Non
 
 
 def _is_id_of(identity: str, name: str, kind: NameKind, region: str, account: str) -> bool:
-    """Whether ``identity`` is what the engine calls that thing: its name, its ARN, or a queue's URL."""
+    """Whether ``identity`` is an engine id of that resource: its name, its ARN, or the URL of a queue."""
     if kind is NameKind.QUEUE:
         return urlsplit(identity).path == f"/{account}/{name}"
     if kind not in _BY_ARN:
@@ -239,7 +238,7 @@ def _is_id_of(identity: str, name: str, kind: NameKind, region: str, account: st
 
 
 def _names(names: Names, region: str, kind: NameKind, others: Iterable[str]) -> set[str]:
-    """Every name of that kind in ``region``, whether the settings have the region today or not."""
+    """Every name of that kind in ``region``, even if the settings no longer name the region."""
     found = {component.name(names, region) for component in COMPONENTS if component.kind is kind}
     if kind is NameKind.LOG_GROUP:
         found |= {names.function_log_group(each.name(names, region)) for each in (FUNCTION, WORKER)}
@@ -251,7 +250,7 @@ def _names(names: Names, region: str, kind: NameKind, others: Iterable[str]) -> 
 def _bucket_questions(
     environment: Environment, doomed: Collection[tuple[str, Resource]]
 ) -> Iterable[_Question]:
-    """Each bucket once, also of what is only a part of one: the id of its policy, logging and so on is its name."""
+    """One question for each bucket, also for its policy, logging and so on, whose id is the bucket's name."""
     buckets = {
         (region, str(resource.get("id") or "").partition(",")[0])
         for region, resource in doomed
@@ -263,14 +262,14 @@ def _bucket_questions(
 
 
 def _tag_questions(environment: Environment, doomed: Collection[tuple[str, Resource]]) -> Iterable[_Question]:
-    """Keys and networks have an id of AWS's and no name of ours; whose topic or queue it is, a name alone says not."""
+    """Questions about tags: keys and networks have no name of ours, and the name of a topic or queue proves nothing."""
     networks: dict[tuple[str, str], list[str]] = defaultdict(list)
     for region, resource in doomed:
         identity = str(resource.get("id") or "")
         if resource["type"] == _KEY and identity:
             yield partial(_require_key, environment, region, identity)
         elif resource["type"] in (_TOPIC, _QUEUE) and identity:
-            # The id is that of the name in the settings, or it was refused already.
+            # Here the id fits the name in the settings. Others were refused before.
             yield partial(_require_tagged, environment, resource["type"], region, _called(resource))
         elif resource["type"] in _NETWORKS and identity:
             networks[resource["type"], region].append(identity)
@@ -300,7 +299,7 @@ def _require_tagged(environment: Environment, kind: str, region: str, name: str)
 def _require_networks(environment: Environment, kind: str, region: str, ids: list[str]) -> None:
     operation, listed, name = _NETWORKS[kind]
     which = "Filter" if operation == "describe_flow_logs" else "Filters"
-    # By a filter, because a request for an id that is gone fails as a whole.
+    # By a filter, because a request with a missing id fails as a whole.
     ask = {which: [{"Name": name, "Values": ids}]}
     for found in environment.clients.call(region, "ec2", operation, **ask)[listed]:
         identity = next(value for key, value in found.items() if key.lower() == name.replace("-", ""))

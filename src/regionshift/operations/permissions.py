@@ -1,10 +1,10 @@
 """Whether the caller may do what a preview would do, asked of IAM before the first change.
 
-Of a pipeline's previewing role it is asked whether the pipeline's deploying role may.
+For the preview role of a pipeline, the rights of the pipeline's deploy role are checked.
 
-One question a region about every action at once; only what that refuses is asked again, each action about what it
-would be done to: a key of the region is the one in the engine's state. What IAM cannot decide without knowing more of
-the request is told of, and does not stop the work.
+One question a region asks about all actions at once. Only refused actions are asked again, each with the ARN that it
+would use; the ARN of the region's key is in the engine's state. When IAM cannot decide without the whole request, a
+finding says so, and the work goes on.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _LOOK = "the look for what is left"
 
 @dataclass(frozen=True)
 class _Need:
-    """One action that steps of one type in one region need, and what it would be done to.
+    """One action that steps of one type in one region need, and the ARN that it would use.
 
-    ``severity``: of its refusal; a warning where nothing that is about to be done needs it, or ``arn`` is made up.
-    ``said``: condition keys, with their values, that such a request has beside those of every request.
+    ``severity``: of a refusal. It is a warning when no planned step needs the action, or ``arn`` is made up.
+    ``said``: condition keys, with values, that such a request has besides those of every request.
     """
 
     region: str
@@ -64,14 +64,14 @@ class _Answer:
 def permission_findings(
     environment: Environment, steps: Sequence[ResourceStep], *, has_state: bool = True
 ) -> list[Finding]:
-    """An error for each type that the caller may not work on, an info when that cannot be found out.
+    """An error for each type that the caller may not work on, an info when IAM does not answer.
 
-    A warning for what only a look for what is left needs, and for the use of a key that the state does not know.
+    A warning for actions that only the search for leftovers needs, and for a key that the state does not know.
 
-    Asks nothing when nothing changes.
+    Makes no call when nothing changes.
 
     Args:
-        has_state: the engine can be asked for its state.
+        has_state: the engine's state can be read.
     """
     needs = _needs(environment, steps, has_state)
     if not needs:
@@ -136,7 +136,7 @@ def _needs(environment: Environment, steps: Iterable[ResourceStep], has_state: b
                 for key in keys
                 if key.region == region and (step.urn in ("", key.urn) if own else key.encrypts)
             ]
-            # A new key is not known yet; one that is used and not known may be what the caller is allowed to use.
+            # A new key is not known yet. The caller may be allowed to use a key that is not known.
             need = replace(need, severity="error" if own or known else "warning")
             found |= {replace(need, arn=arn) for arn in known or (need.arn,)}
         else:
@@ -149,7 +149,7 @@ def _needs(environment: Environment, steps: Iterable[ResourceStep], has_state: b
 
 
 def _actions(step: ResourceStep, config: MigrationConfig) -> list[str]:
-    """What a step needs, by the table; what takes something away needs nothing of the settings as they are now."""
+    """The actions of a step, by the table. A deletion does not depend on today's settings."""
     rights = RIGHTS[step.type]
     retagged = any(path.startswith("tags") for path in step.changed)
     wanted = (
@@ -162,7 +162,7 @@ def _actions(step: ResourceStep, config: MigrationConfig) -> list[str]:
 def _said(
     step: ResourceStep, action: str, region: str, config: MigrationConfig
 ) -> tuple[tuple[str, str], ...]:
-    """What only requests of this kind say, and policies may ask: to whom a role goes, through whom a key is used."""
+    """Condition keys of these requests alone: the service that gets a role, or that uses a key."""
     service, kind = action.partition(":")[0], step.type
     if action == "iam:PassRole" and kind in PASSED:
         return (("iam:PassedToService", PASSED[kind].service),)
@@ -182,7 +182,7 @@ def _said(
 
 @dataclass(frozen=True)
 class _Key:
-    """A key that the engine's state knows. ``encrypts``: it is not one that seals."""
+    """A key in the engine's state. ``encrypts``: it encrypts, and does not make MACs."""
 
     urn: str
     arn: str
@@ -207,7 +207,7 @@ def _keys(environment: Environment) -> list[_Key]:
 
 
 def _about(action: str, kind: str) -> Rights:
-    """Whose ARN the action is about: a role is passed, a key used and a zone joined for something else."""
+    """The row with the ARNs that the action uses. A role is passed, a key used and a zone joined for others."""
     if action == "iam:PassRole":
         return _ROLE
     if action.startswith("route53:"):
@@ -216,7 +216,7 @@ def _about(action: str, kind: str) -> Rights:
 
 
 def _who_deploys(environment: Environment) -> str:
-    """The caller; but where that is a pipeline's previewing role, which changes nothing, its deploying one."""
+    """The caller. For the preview role of a pipeline, which changes nothing, its deploy role."""
     caller = _principal(environment.clients, environment.regions[0])
     if caller == PipelineRole.PREVIEW.arn(environment.config):
         return PipelineRole.DEPLOY.arn(environment.config)
@@ -224,7 +224,7 @@ def _who_deploys(environment: Environment) -> str:
 
 
 def previews(environment: Environment) -> bool:
-    """Whether the caller is a pipeline's previewing role; who may not be asked about is taken for none."""
+    """Whether the caller is the preview role of a pipeline. False when the caller cannot be looked up."""
     try:
         caller = _principal(environment.clients, environment.regions[0])
     except AwsFailed:
@@ -233,7 +233,7 @@ def previews(environment: Environment) -> bool:
 
 
 def _principal(clients: Clients, region: str) -> str:
-    """The ARN of the user or role behind the credentials; a role is named by its session, without its path."""
+    """The ARN of the user or role of the credentials. A role is named by its session, without its path."""
     arn = str(clients.call(region, "sts", "get_caller_identity")["Arn"])
     if ":assumed-role/" not in arn:
         return arn
@@ -243,7 +243,7 @@ def _principal(clients: Clients, region: str) -> str:
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked of IAM at once: whether ``needs`` are allowed in a place, about an ARN, with these keys."""
+    """One question to IAM: whether ``needs`` are allowed in a region, on an ARN, with these condition keys."""
 
     place: str
     arn: str
@@ -300,13 +300,13 @@ def _simulated(
     arn: str,
     context: list[dict[str, object]],
 ) -> dict[str, Mapping[str, Any]]:
-    """IAM's answer by action. IAM API Reference, SimulatePrincipalPolicy: nothing of it is done.
+    """IAM's answer by action. IAM API Reference, SimulatePrincipalPolicy: it only simulates.
 
-    IAM refuses a question (InvalidInput) about actions that require different authorization information; so what is
-    refused is asked again in halves.
+    IAM refuses a question (InvalidInput) about actions that require different authorization information. Then each half
+    of the actions is asked again.
     """
-    # On AWS it is one IAM that answers everywhere; the embedded one takes the region from how it is asked. A region
-    # that is left out is not asked, even for this.
+    # On AWS the same IAM answers everywhere. The embedded AWS takes the region from the request. A region that is
+    # left out is not called, even for this.
     through = region if region in environment.regions else environment.regions[0]
     iam = environment.clients.named("iam", through)
     try:
@@ -332,7 +332,7 @@ def _simulated(
 def _context(
     environment: Environment, region: str, said: Iterable[tuple[str, str]]
 ) -> list[dict[str, object]]:
-    """What policies may ask of a request and is known before it is made; ``said``: of requests of one kind."""
+    """The condition keys that are known before the request. ``said``: those of requests of one kind."""
     own = default_tags(environment.config, region)
     known = {
         "aws:RequestedRegion": region,

@@ -1,4 +1,4 @@
-"""What an `up` does, as one plan: what stands in the way, what changes, in which waves. `preview` shows it too."""
+"""The plan of an `up`, which `preview` shows too: obstacles, changes, and waves."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from regionshift.report.values import Plan, errors_of
 
 @dataclass(frozen=True)
 class UpOptions:
-    """What a person may say of an `up`.
+    """The options of an `up`.
 
     Args:
-        refresh: read everything back first. skipped: regions that get no call.
-        despite_alarms: begin although alarms are red. allow_broadening: ids of what more may be opened.
-        was_begun: it goes on with a run of this very release, so that what it opens was allowed when that began.
+        refresh: refresh the state first. skipped: regions that get no call.
+        despite_alarms: begin although alarms are red. allow_broadening: ids of access that may be opened.
+        was_begun: it continues a run of this same release, so the access it opens was allowed when that began.
     """
 
     allow_data_loss: bool = False
@@ -47,12 +47,12 @@ class UpOptions:
 
 @dataclass(frozen=True)
 class UpPlan:
-    """A plan with everything that was found.
+    """A plan with all findings.
 
     Args:
         environment: without the regions that do not answer, as far as the settings tolerate that.
-        intent: the waves, where it goes in waves; None where one run for all regions does it, or nothing is to do.
-        left_behind: regions that do not answer, and do not stand as the settings say.
+        intent: the waves; None when one run changes all regions, or nothing changes.
+        left_behind: regions that do not answer and do not have the release of the settings.
     """
 
     environment: Environment
@@ -74,10 +74,10 @@ def plan_up(
     options: UpOptions,
     tell: Callable[[str], None],
 ) -> UpPlan:
-    """Ask everything, mend what a killed run left, and plan. The caller holds the environment's lock.
+    """Check everything, clean up after a killed run, and plan. The caller holds the environment's lock.
 
     Args:
-        tell: is told what an earlier run left.
+        tell: called with sentences on what an earlier run left.
 
     Raises:
         InputError, Refused: a region cannot be skipped.
@@ -108,7 +108,7 @@ def plan_up(
         standing=deployed.regions_up,
     )
     deployed, down = deployed_releases(journal), down_of(regional)
-    # A bucket that goes is emptied first, which only one run for all regions does.
+    # Only one run for all regions empties a bucket before it is deleted.
     intent = None if proposal.doomed else plan_deployment(environment, deployed, proposal.plan, down=down)
     terms = terms_of(environment.config, refresh=proposal.refresh, allow_data_loss=options.allow_data_loss)
     ids = [each.id for each in proposal.plan.growth] if options.was_begun else options.allow_broadening
@@ -140,9 +140,9 @@ def begun_under(
     *,
     despite_alarms: bool,
 ) -> Intent:
-    """The intent on its terms, with the alarms that are red and need not be green first.
+    """The intent with its terms, and with the red alarms that it may ignore.
 
-    Asked anew: between the plan and this moment a person may have thought it over for long.
+    The alarms are read again, as a person may have thought for a long time since the plan.
 
     Raises:
         PlanRefused: an alarm is red that should not be, is not there or cannot be read, or a bake is too short.

@@ -1,6 +1,6 @@
-"""What a change would do, before it does it: the engine's preview and our findings as one `Plan`.
+"""The `Plan` of a change: the engine's preview with our findings.
 
-What an update changes is told value by value: policies compared as JSON, secrets never shown.
+An update is shown value by value. Policies are compared as JSON, and secrets are never shown.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ DATA_HOLDERS: Mapping[str, str] = MappingProxyType(
         "aws:ssm/parameter:Parameter": "its value and its history",
     }
 )
-"""The types that hold what cannot be made again from the settings, and what is lost with one."""
+"""The types with data that the settings cannot restore, and the data that is lost with one."""
 _LOSES_TOO: Mapping[str, str] = MappingProxyType(
     {
         "aws:cloudwatch/logGroup:LogGroup": "its log events",
         "aws:sqs/queue:Queue": "the messages that are still in it",
     }
 )
-"""What is lost with others. It is said, and needs no leave: a log ends some day, a message was not handled."""
-# What AWS keeps for some days: KMS API Reference, ScheduleKeyDeletion; Secrets Manager API Reference, DeleteSecret.
+"""Losses that are shown but need no permission: log events and messages are temporary."""
+# AWS keeps these for some days: KMS API Reference, ScheduleKeyDeletion; Secrets Manager API Reference, DeleteSecret.
 _KEPT_FOR: Mapping[str, str] = MappingProxyType(
     {
         "aws:kms/key:Key": "deletionWindowInDays",
@@ -58,11 +58,11 @@ def make_plan(
     standing: Collection[str] | None = None,
     release: str = "",
 ) -> Plan:
-    """The preview in ``record`` and ``findings`` as one value; loss of data is an error unless allowed.
+    """The plan of the preview ``record``. Loss of data is an error unless it is allowed.
 
     Args:
-        given_up: regions that are to go whatever they hold.
-        standing: those with a release; None for every one where something is. release: what is planned, by its digest.
+        given_up: regions whose data may be lost.
+        standing: regions with a release; None for every region with a resource. release: the planned digest.
     """
     own = [step for step in record.outcomes if not step.type.startswith(("pulumi:", "regionshift:"))]
     told = (change_of(step) for step in own if step.changes)
@@ -89,9 +89,10 @@ def make_plan(
 
 
 def wait_findings(environment: Environment, changes: Sequence[Change]) -> list[Finding]:
-    """What a deletion waits for and how long, where that is more than minutes: the interfaces of a function in a VPC.
+    """A finding on a deletion that takes more than minutes: it waits for the interfaces of a function in a VPC.
 
-    Its security group goes when it leaves the VPC, with it or alone; the embedded AWS has no interfaces.
+    The security group is deleted when the function leaves the VPC, or with the function. The embedded AWS has no
+    interfaces.
     """
     regions = sorted(
         change.region or ""
@@ -112,7 +113,7 @@ def wait_findings(environment: Environment, changes: Sequence[Change]) -> list[F
 
 
 def change_of(step: ResourceStep) -> Change:
-    """A step of the engine as it is shown."""
+    """A step of the engine, as the plan shows it."""
     values = () if step.op in ("create", "delete") else value_changes(step)
     properties = step.replaced_by or step.changed
     return Change(step.op, step.type, step.name, step.region, step.urn, properties, values)
@@ -133,11 +134,11 @@ def losses_of(
     allowed: bool = False,
     given_up: Collection[str] = (),
 ) -> tuple[Loss, ...]:
-    """What goes for good with what is deleted or replaced, in the order of the resources' names.
+    """The data that is lost with deleted and replaced resources, in the order of their names.
 
     Args:
-        steps: one a resource (`final_steps`). leave: the option that loss of data needs.
-        allowed: it was given. given_up: regions that are to go whatever they hold.
+        steps: one a resource (`final_steps`). leave: the option that allows loss of data.
+        allowed: the option was given. given_up: regions whose data may be lost.
     """
     found = []
     for step in (each for each in steps if each.op in _DESTRUCTIVE):
@@ -165,7 +166,7 @@ def _loss_finding(loss: Loss) -> Finding:
 
 
 _ABSENT = object()
-# What holds a secret's value by its nature, whatever the engine knows of it.
+# Inputs that hold the value of a secret, whether the engine marks them as secret or not.
 _NEVER_SHOWN = {
     "aws:secretsmanager/secretVersion:SecretVersion": ("secretString", "secretBinary"),
     "aws:ssm/parameter:Parameter": ("value", "insecureValue"),
@@ -173,7 +174,7 @@ _NEVER_SHOWN = {
 
 
 def value_changes(step: ResourceStep) -> tuple[ValueChange, ...]:
-    """Every value that ``step`` changes; only the path where the value may not be shown."""
+    """Every value that ``step`` changes; only its path when the value may not be shown."""
     hidden = _NEVER_SHOWN.get(step.type, ())
     found = [
         ValueChange(each.path, SECRET, SECRET) if _first(each.path) in hidden else each
@@ -204,7 +205,7 @@ def _walk(path: str, before: object, after: object) -> Iterator[ValueChange]:
 
 
 def _statements(old: object, new: object) -> list[PolicyDifference] | None:
-    """How the statements of two policy documents differ; None where one is no such document, or cannot be read."""
+    """The differences between the statements of two policy documents; None when one is no document or unreadable."""
     ends = [each for each in (old, new) if each is not _ABSENT]
     if not ends or not all(isinstance(each, Mapping) and "Statement" in each for each in ends):
         return None
@@ -216,7 +217,7 @@ def _statements(old: object, new: object) -> list[PolicyDifference] | None:
 
 
 def _walk_lists(path: str, old: list[object], new: list[object]) -> Iterator[ValueChange]:
-    """Compare statements by Sid, lists of as many objects by position, others by what was removed and added."""
+    """Compare statements by Sid, lists of equal length by position, and other lists by removed and added items."""
     by_sid = _by_sid(old), _by_sid(new)
     if by_sid[0] is not None and by_sid[1] is not None:
         for sid in dict.fromkeys([*by_sid[0], *by_sid[1]]):
@@ -258,7 +259,7 @@ _REGION = "regionshift:infrastructure:Region"
 
 
 def targets_of(regions: Collection[str]) -> list[str]:
-    """The engine's targets for everything of ``regions`` (``**`` stands for any text in a URN)."""
+    """The engine's targets for all resources of ``regions`` (``**`` stands for any text in a URN)."""
     return [
         pattern
         for region in regions
@@ -270,7 +271,7 @@ def targets_of(regions: Collection[str]) -> list[str]:
 
 
 def link_targets() -> list[str]:
-    """The engine's targets for what joins regions."""
+    """The engine's targets for the links."""
     return [f"urn:pulumi:**::{_LINKS}**"]
 
 
@@ -280,19 +281,19 @@ def is_link(urn: str) -> bool:
 
 
 def home_of(urn: str, regions: Collection[str]) -> str | None:
-    """The region, of ``regions``, that a resource belongs to; None for a link and for everything else."""
+    """The region among ``regions`` that a resource belongs to; None for links and other resources."""
     if is_link(urn):
         return None
     return next((region for region in regions if urn.endswith(f"-{region}")), None)
 
 
 class Guard:
-    """Follows an engine run and stops it when it begins to change something outside its reach.
+    """Follows an engine run, and stops it when it begins to change a resource that it may not change.
 
     Args:
-        regions: what may change, or with ``links`` what joins regions. everywhere: all the regions that there are.
+        regions: the regions that may change. links: only the links may change. everywhere: all regions.
 
-    ``outside``: the changes that were begun and may not be. ``strayed``: the regions in which they were.
+    ``outside``: the forbidden changes that were begun. ``strayed``: their regions.
     """
 
     def __init__(

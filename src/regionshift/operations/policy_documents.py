@@ -1,8 +1,7 @@
-"""Which policy documents and safeguards of access a plan's steps hold: as they were, and as they will be.
+"""The policy documents and safeguards of a plan's steps: before and after.
 
-Every type of the program that has a policy, or that opens or shuts something by another input, has a row here; a test
-goes through the inputs that the provider's types have. What the engine does not know before it is made is
-`Unreadable`, and says so.
+Every resource type with a policy, or with another input that opens or closes access, has a row here. A test goes
+through the inputs of the provider's types. A document that the engine does not know before it is made is `Unreadable`.
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ class PolicyDocument:
 
     Args:
         step: the resource. kind: what the document is attached to.
-        subject: whose rights it is about: the name of the role, bucket, topic, queue, … about: that one's type.
-        old, new: None where the resource, or the document in it, was not there or will not be.
-        stays: whether the subject is there afterwards; what somebody may do with what goes does not count.
+        subject: the name of the role, bucket, topic, queue, … that it is about. about: the type of the subject.
+        old, new: None when the resource, or its document, does not exist before or after.
+        stays: whether the subject exists afterwards. Rights on a deleted resource do not count.
     """
 
     step: ResourceStep
@@ -57,11 +56,11 @@ class PolicyDocument:
 
 @dataclass(frozen=True)
 class Safeguard:
-    """What keeps something shut and is no policy: a public access block, a permissions boundary, a security group.
+    """A protection that is no policy: a public access block, a permissions boundary, a security group.
 
     Args:
-        what: which it is, in words. before, after: what it says; None where it was not there or will not be.
-        is_opened: whether it keeps less shut afterwards.
+        what: its name in words. before, after: its content; None when it does not exist.
+        is_opened: whether it protects less afterwards.
     """
 
     step: ResourceStep
@@ -77,8 +76,8 @@ class _Holder:
     """How a type holds a document.
 
     Args:
-        subject: the input that names whom it is about; "" for the resource's logical name.
-        default: what AWS goes by where there is none.
+        subject: the input with the name of the subject; "" for the resource's logical name.
+        default: the document that AWS uses when there is none.
     """
 
     kind: PolicyKind
@@ -134,9 +133,9 @@ HOLDERS: Mapping[str, _Holder] = MappingProxyType(
 
 
 def policy_documents(steps: Sequence[ResourceStep]) -> list[PolicyDocument]:
-    """Every document that the resources of ``steps`` hold, those that stay as they are too.
+    """Every document of the resources of ``steps``, also of unchanged ones.
 
-    A managed policy is told as the role's that a step attaches it to, and by its own name where none does.
+    A managed policy has the role as its subject when a step attaches it to one; else it has its own name.
 
     Args:
         steps: one a resource (`final_steps`).
@@ -166,7 +165,7 @@ def policy_documents(steps: Sequence[ResourceStep]) -> list[PolicyDocument]:
 
 
 def safeguards(steps: Sequence[ResourceStep]) -> list[Safeguard]:
-    """Every safeguard that the resources of ``steps`` are or have, but of what goes altogether.
+    """Every safeguard that the resources of ``steps`` are or have, except those of deleted subjects.
 
     Args:
         steps: one a resource (`final_steps`).
@@ -190,17 +189,17 @@ _Thing = tuple[str, str, str]
 
 
 def _thing(kind: str, step: ResourceStep, name: str) -> _Thing:
-    """Names of IAM are those of the account (IAM User Guide, "IAM identifiers")."""
+    """The identity of a resource. Names of IAM are unique in the account (IAM User Guide, "IAM identifiers")."""
     return kind, "" if kind.startswith("aws:iam/") else str(step.region), name
 
 
 def _about(kind: str) -> str:
-    """The type of what a resource's policy or safeguard is about: its own, if it is no part of something else."""
+    """The type of the subject of a policy or safeguard: the resource's own, unless it is a part of another."""
     return _OF[kind][0] if kind in _OF else kind
 
 
 def _identity(step: ResourceStep) -> tuple[object, ...]:
-    """Equal for two resources that are one thing for AWS, whatever their URNs."""
+    """Equal for two resources that are the same for AWS, whatever their URNs."""
     _, named_by, parts = _OF.get(step.type, ("", _SUBJECTS.get(step.type, ""), ()))
     inputs = step.old if step.op == "delete" else step.new
     name = _subject(named_by, step, *_ends(step))
@@ -208,9 +207,9 @@ def _identity(step: ResourceStep) -> tuple[object, ...]:
 
 
 def _by_thing(steps: Sequence[ResourceStep]) -> list[ResourceStep]:
-    """The steps of AWS's resources; what goes as one resource and comes as another is one replacement.
+    """The steps of AWS resources. A deletion and a creation of the same AWS resource are one replacement.
 
-    A URN is the program's own and has the parents' types in it; who has a right knows the name.
+    A URN is the program's own and has the types of its parents. Rights are given by name.
     """
     told = [step for step in steps if step.type.startswith("aws:")]
     going = {_identity(step): step for step in told if step.op == "delete"}
@@ -225,7 +224,7 @@ def _by_thing(steps: Sequence[ResourceStep]) -> list[ResourceStep]:
 
 
 def _gone(steps: Sequence[ResourceStep]) -> set[_Thing]:
-    """The subjects that go, and of which none of the same name is there afterwards."""
+    """The subjects that are deleted, and not created again with the same name."""
     ends: dict[bool, set[_Thing]] = {True: set(), False: set()}
     for step in (each for each in steps if each.type in _SUBJECTS):
         name = _subject(_SUBJECTS[step.type], step, *_ends(step))
@@ -234,7 +233,7 @@ def _gone(steps: Sequence[ResourceStep]) -> set[_Thing]:
 
 
 def _ends(step: ResourceStep) -> tuple[_Inputs | None, _Inputs | None]:
-    """The inputs before and after; None where the resource was not there or will not be."""
+    """The inputs before and after; None when the resource does not exist."""
     old, new = _shown(step.old), _shown(step.new)
     if step.op in ("create", "import"):
         return None, new
@@ -250,7 +249,7 @@ def _shown(inputs: _Inputs) -> _Inputs:
 
 
 def _subject(named_by: str, step: ResourceStep, old: _Inputs | None, new: _Inputs | None) -> str:
-    """The last part of a name, ARN or URL; the resource's own name where that is not known."""
+    """The last part of a name, ARN or URL; the resource's own name when that is not known."""
     known = [(each or {}).get(named_by) for each in (new, old)]
     named = next((each for each in known if isinstance(each, str) and each != NOT_YET), "")
     return re.split(r"[:/]", named)[-1] or step.name
@@ -272,7 +271,7 @@ def _read(value: object) -> Policy | Unreadable:
 
 
 def _inside_a_role(step: ResourceStep, old: _Inputs, new: _Inputs) -> Iterator[PolicyDocument]:
-    """The policies that a role has as inputs of its own."""
+    """The policies among a role's own inputs."""
     subject = _subject("name", step, old, new)
     before, after = (
         {
@@ -290,7 +289,7 @@ def _elsewhere(arn: object) -> Unreadable:
 
 
 class _Attached:
-    """Which managed policies of the plan the steps attach to which roles: ``roles`` before and after, by policy."""
+    """The managed policies that steps attach to roles: ``roles`` before and after, by policy."""
 
     def __init__(self, steps: Sequence[ResourceStep]) -> None:
         managed = {step.urn: _subject("name", step, *_ends(step)) for step in steps if step.type == _MANAGED}
@@ -313,7 +312,7 @@ class _Attached:
         self._found: set[str] = set()
         for region, roles in self._waiting.items():
             policies = [managed[step.urn] for step in made if str(step.region) == region]
-            # Of the only role of the region that waits for policies' ARNs, they are this one's.
+            # When only one role of the region waits for ARNs of policies, they belong to this role.
             if len(set(roles)) == 1 and len(roles) <= len(policies):
                 self._found.add(region)
                 for policy in policies:
@@ -323,7 +322,7 @@ class _Attached:
         return self.roles.setdefault(policy, (set(), set()))
 
     def as_of_roles(self, step: ResourceStep, policy: str, old: Read, new: Read) -> Iterator[PolicyDocument]:
-        """The document of ``policy`` as a document of each role that had it or will have it."""
+        """The document of ``policy``, once for each role that has it before or after."""
         before, after = self.roles[policy]
         for role in sorted(before | after):
             ends = (old if role in before else None, new if role in after else None)
@@ -332,7 +331,7 @@ class _Attached:
     def from_elsewhere(
         self, step: ResourceStep, old: _Inputs | None, new: _Inputs | None
     ) -> Iterator[PolicyDocument]:
-        """What an attachment gives whose policy is none of the plan's."""
+        """The documents of an attachment whose policy is not in the plan."""
         before, after = (self._unreadable(step, end) for end in (old, new))
         if before or after:
             role = _subject("role", step, old, new)
@@ -354,7 +353,7 @@ def _last(arn: object) -> str:
 
 
 def _permission(inputs: _Inputs | None) -> Read:
-    """What a Lambda permission adds to the function's policy (Lambda API Reference, AddPermission)."""
+    """The statement that a Lambda permission adds to the function's policy (Lambda API Reference, AddPermission)."""
     if inputs is None:
         return None
     if NOT_YET in inputs.values():
@@ -385,7 +384,7 @@ _Look = Callable[[_Inputs, _Inputs], Iterator[tuple[str, object, object, bool]]]
 
 
 def _public_access(old: _Inputs, new: _Inputs) -> Iterator[tuple[str, object, object, bool]]:
-    """Without the block nothing of it is in force (S3 API Reference, DeletePublicAccessBlock)."""
+    """The public access block. Without it nothing is blocked (S3 API Reference, DeletePublicAccessBlock)."""
     for name in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"):
         before, after = old.get(name), new.get(name)
         if before is not None or after is not None:
@@ -393,7 +392,7 @@ def _public_access(old: _Inputs, new: _Inputs) -> Iterator[tuple[str, object, ob
 
 
 def _ownership(old: _Inputs, new: _Inputs) -> Iterator[tuple[str, object, object, bool]]:
-    """With any other owner ACLs count (Amazon S3 User Guide, "Controlling ownership of objects")."""
+    """Object ownership. With any other value ACLs count (Amazon S3 User Guide, "Controlling ownership of objects")."""
     before, after = ((end.get("rule") or {}).get("objectOwnership") for end in (old, new))
     yield "object ownership", before, after, before == "BucketOwnerEnforced" != after
 
@@ -412,7 +411,7 @@ def _boundary(old: _Inputs, new: _Inputs) -> Iterator[tuple[str, object, object,
 
 
 def _works_as(old: _Inputs, new: _Inputs) -> Iterator[tuple[str, object, object, bool]]:
-    """Whatever works with a role has the rights of another one when it gets that."""
+    """The role of a resource, which gets the rights of another role when that changes."""
     for name in ("role", "roleArn", "iamRoleArn"):
         before, after = old.get(name), new.get(name)
         if isinstance(before, str) and isinstance(after, str):
@@ -423,7 +422,7 @@ _PEERS = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
 
 
 def _rule(old: _Inputs, new: _Inputs) -> Iterator[tuple[str, object, object, bool]]:
-    """A rule of a security group that is new, or about others or other ports."""
+    """A rule of a security group that is new, or has other peers or ports."""
     about = (*_PEERS, "ipProtocol", "fromPort", "toPort", "securityGroupId")
     before, after = ({name: end[name] for name in about if name in end} for end in (old, new))
     yield "the security group's rule", before or None, after or None, bool(after) and before != after

@@ -1,7 +1,7 @@
-"""Faults of what a plan would leave behind: policies by the rules of `iam.findings`, and documents too large for AWS.
+"""Faults in the policies of a plan by the rules of `iam.findings`, and documents too large for AWS.
 
-Every policy of the plan is judged, whether it changes or not. What the engine does not know yet, as it names what is
-still to be made, is judged by the next plan.
+Every policy of the plan is judged, also unchanged ones. A policy that the engine does not know yet, because it names a
+resource that is not made, is judged by the next plan.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def size_findings(config: MigrationConfig) -> list[Finding]:
-    """An error for each document that would be larger than AWS takes, by the settings alone."""
+    """An error for each document that would be larger than AWS accepts, by the settings alone."""
     return [
         Finding("size", "error", each.problem, each.region, each.shorten, is_input=True)
         for each in documents(config)
@@ -54,7 +54,7 @@ def size_findings(config: MigrationConfig) -> list[Finding]:
 
 
 def too_large_findings(steps: Sequence[ResourceStep]) -> list[Finding]:
-    """An error for each document that changes and would be larger than AWS takes.
+    """An error for each changed document that would be larger than AWS accepts.
 
     Args:
         steps: one a resource (`final_steps`).
@@ -81,15 +81,15 @@ def policy_findings(
     is_whole: bool = True,
     on_everything: Collection[str] = WITHOUT_RESOURCE,
 ) -> list[PolicyFinding]:
-    """Every fault of every policy of the plan, once for all regions where it is alike; and what is wrong with waivers.
+    """Every fault of every policy of the plan, once for all regions where it is the same; and faults of waivers.
 
-    A fault that a waiver takes for right is told as info.
+    A waived fault is an info.
 
     Args:
-        steps: one a resource (`final_steps`). today: in UTC; a waiver counts until its last day is over, and one that
-            ends later than in a year does not.
-        is_whole: whether nothing of the environment is left out, which a waiver may be about.
-        on_everything: actions that may be allowed on every resource there is.
+        steps: one a resource (`final_steps`).
+        today: in UTC. A waiver counts until the end of its last day, and not at all when that is more than a year away.
+        is_whole: no part of the environment is left out, so an unused waiver is a fault.
+        on_everything: actions that may be allowed on every resource.
     """
     held = [each for each in policy_documents(steps) if each.stays and each.new is not None]
     held = [each for each in held if each.step.type not in _GIVES_NOTHING]
@@ -145,12 +145,12 @@ def _last(arn: object) -> str:
 
 
 def _is_pending(step: ResourceStep) -> bool:
-    """Whether its policy is known only when something is made."""
+    """Whether its policy is known only after another resource is made."""
     return NOT_YET in (masked(step.new.get(name)) for name in ("policy", "assumeRolePolicy", "policyArn"))
 
 
 def _of_buckets(steps: Sequence[ResourceStep]) -> Iterator[Fault]:
-    """What a bucket has not that it should have beside it."""
+    """Faults of buckets that lack a protection."""
     stay = [step for step in steps if step.op != "delete"]
     blocked = {
         str(step.new.get("bucket")) for step in stay if step.type == _BLOCK and all(map(step.new.get, _SHUT))
@@ -173,7 +173,7 @@ def _counts(waiver: Waiver, today: date) -> bool:
 
 
 def _told(config: MigrationConfig, found: Sequence[Fault], waiver: Waiver | None) -> Iterator[PolicyFinding]:
-    """One finding for faults that are alike but for the region."""
+    """One finding for faults that differ only in the region."""
     alike: dict[tuple[str, ...], list[Fault]] = {}
     for fault in found:
         texts = (

@@ -1,4 +1,4 @@
-"""What must be so before the first change: each thing that is not becomes a finding with its remedy."""
+"""The conditions before the first change. Each one that is not met becomes a finding with its remedy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REFUSES = "region"
 NOT_ANSWERING = (DOWN, REFUSES)
 
 
-# What is wrong with the release, by where the error says it is.
+# The code of a finding on the release, by the place that the error names.
 _CODES = {"application.secrets": "secret", "network.zones": "zones"}
 _ARTIFACT = "artifact"
 _FOLDER = "folder"
@@ -48,13 +48,13 @@ PREVENTS_PLAN = (*NOT_ANSWERING, *_CODES.values(), _ARTIFACT, _FOLDER)
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine offers.
+    """This machine.
 
     Args:
-        free_memory_mb: memory that is free, in MB; None when the system does not tell.
+        free_memory_mb: free memory in MB; None when it is not known.
         plugin_missing: whether the AWS plugin must still be fetched.
-        engine_problem: why no engine can be run; None when one can.
-        disks: where a run writes. folder: where the settings are, and the engine works.
+        engine_problem: why no engine can run; None when one can.
+        disks: where a run writes. folder: of the settings, where the engine works.
     """
 
     free_memory_mb: int | None
@@ -67,12 +67,12 @@ class Machine:
 def preflight(
     environment: Environment, machine: Machine, regions: Sequence[Finding] | None = None
 ) -> list[Finding]:
-    """Every finding there is before the plan; an empty list means that nothing stands in the way.
+    """Every finding before the plan. An empty list means that there is no obstacle.
 
-    Changes nothing. Its calls are made side by side, for it runs before every `up`.
+    Changes nothing. Makes its calls in parallel, as it runs before every `up`.
 
     Args:
-        regions: what `region_findings` found, when it was asked already; who does not answer is asked no more.
+        regions: from `region_findings`, if it was called already. Regions that do not answer are not asked again.
     """
     down = {each.region for each in regions or () if each.code in NOT_ANSWERING}
     answering = [region for region in environment.regions if region not in down]
@@ -95,7 +95,7 @@ def preflight(
     )
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         findings = [finding for found in pool.map(lambda part: part(), parts) for finding in found]
-    # Nothing can be seen in a region that refuses or does not answer, which is told once.
+    # A region that refuses or does not answer is reported once, and not looked at.
     told: dict[str | None, Finding] = {}
     for each in findings:
         if each.code in NOT_ANSWERING:
@@ -110,15 +110,14 @@ def preflight(
 
 
 def plan_findings(environment: Environment, record: RunRecord) -> list[Finding]:
-    """What stands in the way of what the preview in ``record`` would do: names taken, what is not ours, quotas,
-    policies, permissions.
+    """The obstacles of the preview ``record``: taken names, resources of others, quotas, policies, permissions.
 
-    Asks AWS only about what is to be made or to go, so nothing when nothing changes.
+    Asks AWS only about resources that are created or deleted, so nothing when nothing changes.
     """
     steps = [step for step in record.outcomes if not step.region or step.region in environment.regions]
     return [
         *collision_findings(environment, steps),
-        # A region that the settings no longer name is about to go, and not left out.
+        # A region that the settings no longer name is deleted, not left out.
         *ownership_findings(
             environment, [each for each in record.outcomes if each.region not in environment.scope.uncalled]
         ),
@@ -140,7 +139,7 @@ def _engine(machine: Machine) -> list[Finding]:
 
 
 def _folder(machine: Machine) -> list[Finding]:
-    """The engine tells its plugins where it works, as text (protocol buffers, Language Guide, string: UTF-8)."""
+    """The folder must be UTF-8, as the engine sends it to its plugins (protocol buffers, Language Guide, string)."""
     try:
         os.fsencode(machine.folder).decode()
     except UnicodeDecodeError:
@@ -165,10 +164,10 @@ def _names(environment: Environment) -> list[Finding]:
 
 
 def region_findings(environment: Environment, *, tolerate: bool = True) -> list[Finding]:
-    """Each region must answer these credentials; a region that is not enabled for the account refuses.
+    """An error for each region that refuses these credentials, as one that the account has not enabled does.
 
-    One that does not answer at all, in time or but with an error of its own, is DOWN: a warning while there are
-    no more of them than `deployment.failure_tolerance`, and never when nothing can be left out (``tolerate``).
+    A region that does not answer in time, or with an error of its own, is DOWN. That is a warning while no more than
+    `deployment.failure_tolerance` are down, and always an error without ``tolerate``.
     """
     with ThreadPoolExecutor(max_workers=8) as pool:
         found = dict(zip(environment.regions, pool.map(_ask(environment), environment.regions), strict=True))
@@ -183,16 +182,16 @@ def region_findings(environment: Environment, *, tolerate: bool = True) -> list[
 
 
 def without_down(environment: Environment, *, tolerate: bool) -> tuple[Environment, list[Finding]]:
-    """The same without the regions that do not answer, as far as that is tolerated; and what each answered.
+    """The environment without the regions that are down, as far as that is tolerated; and `region_findings`.
 
-    ``tolerate`` as `region_findings` has it.
+    ``tolerate``: see `region_findings`.
     """
     findings = region_findings(environment, tolerate=tolerate)
     return environment.without(down=down_of(findings)), findings
 
 
 def down_of(findings: Sequence[Finding]) -> list[str]:
-    """The regions among `region_findings` that are down, as far as that is tolerated."""
+    """The regions in `region_findings` that are down, as far as that is tolerated."""
     return [
         each.region for each in findings if each.code == DOWN and each.severity == "warning" and each.region
     ]
@@ -231,7 +230,7 @@ def _refuses(region: str, error: RegionshiftError) -> Finding:
 
 
 def _release(environment: Environment) -> list[Finding]:
-    """What a release is made of must be there: the artifact, the values of secrets, zones enough."""
+    """Findings on the parts of a release: the artifact, the values of secrets, enough zones."""
     try:
         silent = [each for each in environment.regions if each not in environment.release().zones]
     except RegionshiftError as error:
@@ -285,7 +284,7 @@ def _allowed(text: str | Mapping[str, Any]) -> Policy:
 
 def _memory(environment: Environment, machine: Machine) -> list[Finding]:
     if environment.config.target != "aws":
-        return []  # the local provider is a part of this process, for all regions together
+        return []  # the local provider runs in this process, for all regions
     needed = PLUGIN_MEMORY_MB * len(environment.regions)
     if machine.free_memory_mb is None or needed <= machine.free_memory_mb:
         return []
@@ -304,10 +303,10 @@ def _plugin(environment: Environment, machine: Machine) -> list[Finding]:
 
 
 def _pending_secrets(environment: Environment, regions: Sequence[str]) -> list[Finding]:
-    """On AWS nothing can be made under the name of a secret that waits for its deletion.
+    """An error for each secret that waits for its deletion: on AWS its name cannot be used until then.
 
-    Secrets Manager API Reference, CreateSecret, InvalidRequestException. The embedded AWS's provider takes such
-    secrets back by itself; the ordinary plugin cannot.
+    Secrets Manager API Reference, CreateSecret, InvalidRequestException. The provider of the embedded AWS restores such
+    secrets by itself. The ordinary plugin cannot.
     """
     config = environment.config
     if config.target != "aws" or config.application.store != "secretsmanager":
@@ -340,7 +339,7 @@ def _pending_in(environment: Environment, region: str) -> list[Finding]:
 
 
 def _state_region(environment: Environment) -> list[Finding]:
-    """When the state, or the key of its secrets, is lost with a region, nothing can be mended from elsewhere."""
+    """A warning when the state, or its key, is in a region of the environment, and would be lost with the region."""
     config = environment.config
     places = [
         ("the state", _bucket_region(environment)),
@@ -374,11 +373,11 @@ def _bucket_region(environment: Environment) -> str | None:
             )
         except AwsFailed as error:
             if not error.is_outside:
-                return None  # whoever may use the bucket need not be allowed to ask where it is
+                return None  # the caller may use the bucket, but need not be allowed to ask for its region
         else:
             place = str(answer.get("LocationConstraint") or "us-east-1")
             return _OLD_PLACES.get(place, place)
-    return None  # no region answers, which is a finding of its own
+    return None  # no region answers: another finding says so
 
 
 def _key_region(provider: str | None) -> str | None:
@@ -387,7 +386,7 @@ def _key_region(provider: str | None) -> str | None:
 
 
 def _state_key(environment: Environment) -> list[Finding]:
-    """Who shares the state must be able to open its secrets, or only the machine that made it can go on."""
+    """A warning when a shared state has its key on one machine: only that machine could decrypt its secrets."""
     config = environment.config
     if not parse_state_url(config.state).is_shared or parse_key_url(config.state_secrets) is not None:
         return []

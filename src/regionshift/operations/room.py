@@ -1,6 +1,6 @@
-"""Room: in the account's quotas for what a change adds, and on this machine's disks for a run.
+"""Check that the account's quotas and this machine's disks have room for a change.
 
-A disk that fills in the middle of a run stops it half way.
+A full disk stops a run half way.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from regionshift.operations.environment import Environment
 from regionshift.report.values import Finding
 from regionshift.settings.regions import PARTITIONS, partition_of
 
-# Lambda Developer Guide, "Configuring reserved concurrency": so much always stays for all other functions.
+# Lambda Developer Guide, "Configuring reserved concurrency": this many always stay for all other functions.
 UNRESERVED = 100
 _FUNCTION = "aws:lambda/function:Function"
 
 
 @dataclass(frozen=True)
 class AccountQuota:
-    """One of the account's quotas that the program draws on.
+    """A quota of the account that the program uses.
 
     Args:
-        ask: how much of it is used in a region, and how much there may be.
-        of_account: it is one for all regions, and asked about in the partition's region of global services.
-        on_aws: nobody but AWS itself answers (Service Quotas, or an inventory that only it keeps).
+        ask: returns the use in a region, and the limit.
+        of_account: one quota for all regions, which the partition's region of global services knows.
+        on_aws: only AWS itself knows it (Service Quotas, or an inventory).
     """
 
     name: str
@@ -43,7 +43,7 @@ class AccountQuota:
 
 @dataclass(frozen=True)
 class Room:
-    """What a change needs of a quota: ``used`` and ``new`` of ``limit``; in no region when it is the account's."""
+    """The need of a change for a quota: ``used`` and ``new`` of ``limit``. No region for a quota of the account."""
 
     quota: AccountQuota
     region: str | None
@@ -64,16 +64,16 @@ class Room:
 
 
 def quota_findings(environment: Environment, steps: Sequence[ResourceStep]) -> list[Finding]:
-    """An error for each quota that the change would break, an info for each that cannot be read."""
+    """An error for each quota that the change would exceed, an info for each that cannot be read."""
     found = [each if isinstance(each, Finding) else each.finding for each in rooms(environment, steps)]
     return [finding for finding in found if finding is not None]
 
 
 def rooms(environment: Environment, steps: Sequence[ResourceStep]) -> list[Room | Finding]:
-    """What the change needs of each quota, or why that cannot be told. Asks only where something is added.
+    """The need of the change for each quota, or why it is not known. Asks only where something is added.
 
     Args:
-        steps: one a resource (`final_steps`). A VPC that is replaced stands beside the new one for a while.
+        steps: one a resource (`final_steps`). A replaced VPC exists beside the new one for a while.
     """
     wanted: Counter[tuple[AccountQuota, str]] = Counter()
     home = PARTITIONS[partition_of(environment.config.regions.primary)].iam_region
@@ -100,7 +100,7 @@ def rooms(environment: Environment, steps: Sequence[ResourceStep]) -> list[Room 
 
 
 def _used_and_limit(environment: Environment, quota: AccountQuota, region: str) -> tuple[int, int]:
-    # What is the account's is asked through a region that is called.
+    # A quota of the account is read through a region that may be called.
     is_left_out = region in environment.config.all_regions and region not in environment.regions
     return quota.ask(environment.clients, environment.regions[0] if is_left_out else region)
 
@@ -213,11 +213,11 @@ _SLACK = 2
 
 @dataclass(frozen=True)
 class Disk:
-    """Where something is to be written.
+    """A place where a run writes.
 
     Args:
-        use: ``state``, ``work`` (what is for the time of a run) or ``cloud`` (the embedded AWS).
-        path: the folder, or what there is of its path. device: which disk it is. free: bytes.
+        use: ``state``, ``work`` (files of one run) or ``cloud`` (the embedded AWS).
+        path: the folder, or the existing part of its path. device: which disk it is. free: bytes.
     """
 
     use: str
@@ -227,7 +227,7 @@ class Disk:
 
 
 def needed(use: str, regions: int) -> int:
-    """The most bytes that a run over ``regions`` regions writes for ``use``."""
+    """The most bytes that a run with ``regions`` regions writes for ``use``."""
     a_region = {"state": _STATE, "work": _EVENTS, "cloud": _CLOUD}[use]
     return _SLACK * (_ARTIFACT + regions * a_region)
 

@@ -1,4 +1,4 @@
-"""What the steps of a run work with, whatever kind it is."""
+"""The tools that the steps of any run use."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Loader = Callable[[str], MigrationConfig]
 
 @dataclass(frozen=True)
 class RunTools:
-    """What belongs to the session that a run's steps are done in.
+    """Parts of the session for the steps of a run.
 
     Args:
-        settings: the file. load: reads a text in its place. carrying: opens how data is carried.
-        clock: seconds, monotonic. tell: shows what is found on the way.
+        settings: the file. load: reads a text as if it were the file. carrying: opens the tools of migrations.
+        clock: seconds, monotonic. tell: shows findings.
     """
 
     environment: Environment

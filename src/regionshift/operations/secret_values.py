@@ -1,8 +1,7 @@
-"""The application's secret values, from where the settings say they are; never from the settings.
+"""Reads the application's secret values from the sources in the settings. The settings hold no values.
 
-A value is kept byte for byte: only one line end (LF or CRLF) at the very end of a file of text is left out, for
-editors and ``echo`` put it there. What is UTF-8 is text, every other content is binary; a secret of Secrets Manager
-stays what it is there.
+A value is kept byte for byte. Only one line end (LF or CRLF) at the very end of a text file is left out, as editors and
+``echo`` put it there. UTF-8 is text, and any other content is binary. A secret of Secrets Manager keeps its type.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _LARGEST = {"ssm": ADVANCED_PARAMETER.most, "secretsmanager": SECRET.most}
 
 
 class _UnusableError(Exception):
-    """Why a value that is there cannot be used, and what to do; never holds any of it."""
+    """Why a value cannot be used, and what to do. Never holds any part of the value."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -41,13 +40,13 @@ def read_secrets(
     """Every secret of the application by name. Files are relative to ``folder``, the settings' own.
 
     Args:
-        regions: where Secrets Manager is asked: the first, or the next when it does not answer (a secret that is
-            replicated has the same name there).
+        regions: of Secrets Manager: the first, or the next when that does not answer. A replicated secret has the same
+            name there.
 
     Raises:
-        InputError: a variable, file or secret is missing or empty, cannot be read, or is nothing that the store
-            takes; all of them are named at once.
-        AwsFailed: Secrets Manager refused, or answered nowhere.
+        InputError: a variable, file or secret is missing or empty, cannot be read, or does not fit the store. It names
+            all of them.
+        AwsFailed: Secrets Manager refused, or did not answer in any region.
     """
     found: dict[str, SecretValue] = {}
     missing: list[str] = []
@@ -105,7 +104,7 @@ def _read(
 
 def _from_file(path: Path) -> str | bytes | None:
     try:
-        # What is no regular file (a pipe, a device) may have no end.
+        # A pipe or a device may have no end.
         if path.exists() and not path.is_file():
             raise _UnusableError("is no regular file", "name a file that holds the value and nothing else")
         return _text_or_bytes(path.read_bytes()) if path.is_file() else None

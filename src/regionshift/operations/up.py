@@ -1,4 +1,4 @@
-"""Bringing an environment to what the settings say: plan first, then apply exactly that."""
+"""Bring an environment to its settings: first plan, then apply exactly that plan."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from regionshift.report.values import Finding, Plan, errors_of, exit_code_of
 class Proposal:
     """A plan together with the program that it would apply, and the digest of each region's release.
 
-    ``doomed``: the buckets, as (region, name), that go with all they hold; only where the user allowed it,
-    as ``allows_loss`` says. ``allows_growth``: the ids of what more it may open.
+    ``doomed``: the buckets, as (region, name), that are deleted with their objects; only with ``allows_loss``.
+    ``allows_growth``: the ids of access that it may open.
     """
 
     plan: Plan
@@ -40,13 +40,13 @@ def propose(
     refresh: bool = False,
     standing: Collection[str] | None = None,
 ) -> Proposal:
-    """Preview every region at the release that the settings describe. Changes nothing.
+    """Preview every region at the release of the settings. Changes nothing.
 
-    When a region is left out, so is what joins regions, and what belongs to no region of the settings.
+    When a region is left out, the links and the resources without a region in the settings are left out too.
 
     Args:
-        refresh: read everything back first, so that what was changed by hand is put back too.
-        standing: the regions with a release; None for every one where something is.
+        refresh: refresh the state first, so that manual changes are reverted too.
+        standing: the regions with a release; None for every region with a resource.
 
     Raises:
         WorkFailed: the program or a provider refused it.
@@ -79,14 +79,14 @@ def apply(
     *,
     checkpoints: bool = False,
 ) -> RunRecord:
-    """Apply what was proposed. Nothing to change means no engine run at all.
+    """Apply the proposal. With nothing to change there is no engine run.
 
     Args:
-        checkpoints: as `Engine.up`; for a change of what stands already.
+        checkpoints: see `Engine.up`. True for a change of existing regions.
 
     Raises:
         PlanRefused: the plan has findings of severity error.
-        WorkFailed: something could not be made; what was made is kept and the next run goes on from there.
+        WorkFailed: something could not be made. The rest is kept, and the next run continues from there.
     """
     if proposal.plan.errors:
         raise PlanRefused(proposal.plan.errors)
@@ -103,13 +103,13 @@ def apply(
         ),
     )
     if record.left_open or environment.engine.keeps_notes:
-        # Creations that a killed run left open: this run has made or taken over all that it could.
+        # Creations that a killed run left open: this run has made or adopted all that it could.
         forget_made(environment)
     return record
 
 
 class PlanRefused(Refused):
-    """What would be changed may not be; ``findings`` are the reasons, ``found`` all that was found."""
+    """The plan may not be applied. ``findings``: the reasons. ``found``: all findings."""
 
     error_id = "RS-PLAN-001"
 

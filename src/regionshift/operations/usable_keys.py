@@ -1,6 +1,6 @@
-"""Keys that cannot be used now: disabled, or waiting for their deletion. Whatever needs one fails in the middle.
+"""Keys that cannot be used now: disabled, or waiting for their deletion. A run that needs one fails half way.
 
-Asked are the environment's own keys, those that `carry` names and the one of `state_secrets` (KMS Developer Guide,
+It looks at the environment's own keys, those that `carry` names and the one of `state_secrets` (KMS Developer Guide,
 "Key states of AWS KMS keys").
 """
 
@@ -26,7 +26,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class NamedKey:
-    """A key by alias, id or ARN, where it is, and who names it."""
+    """A key by alias, id or ARN, its region, and the setting that names it."""
 
     key: str
     region: str
@@ -34,7 +34,7 @@ class NamedKey:
 
 
 def keys_of(config: MigrationConfig, regions: Sequence[str]) -> list[NamedKey]:
-    """Every key that the environment uses in ``regions``, each once, and the one of the state, wherever it is."""
+    """Every key that the environment uses in ``regions``, each once, and the key of the state in any region."""
     found = [key for region in regions for key in _keys_in(config, region)]
     state = parse_key_url(config.state_secrets)
     if state is not None:
@@ -49,14 +49,14 @@ def _keys_in(config: MigrationConfig, region: str) -> Iterator[NamedKey]:
         for number, entry in enumerate(entries):
             if entry.kms_key is not None:
                 key = entry.kms_key.replace("{region}", region)
-                # An ARN says where the key is; what lies elsewhere is not used in this region.
+                # An ARN has the key's region. A key of another region is not used here.
                 if not key.startswith("arn:") or key.split(":")[3] == region:
                     yield NamedKey(key, region, f"carry.{kind}[{number}].kms_key")
 
 
 @dataclass(frozen=True)
 class Unusable:
-    """A key that cannot be used: its ``KeyState``, and when it goes, if it waits for that."""
+    """A key that cannot be used: its ``KeyState``, and the date of its deletion, if there is one."""
 
     key: NamedKey
     state: str
@@ -69,7 +69,7 @@ class Unusable:
 
     @property
     def remedy(self) -> str:
-        """The commands that make it usable again; an alias is not taken by either (KMS API Reference)."""
+        """The commands that make it usable again. They do not accept an alias (KMS API Reference)."""
         which = f"--region {self.key.region} --key-id ID"
         back = f"aws kms cancel-key-deletion {which}, then " if self._waits else ""
         tells = f"`aws kms describe-key` tells the ID of {self.key.key}"
@@ -81,7 +81,7 @@ class Unusable:
 
 
 def unusable(clients: Clients, key: NamedKey) -> Unusable | None:
-    """Why ``key`` cannot be used; None when it can, or is not there yet.
+    """Why ``key`` cannot be used; None when it can be, or does not exist yet.
 
     Raises:
         AwsFailed: it cannot be asked.
@@ -90,7 +90,7 @@ def unusable(clients: Clients, key: NamedKey) -> Unusable | None:
         found = clients.call(key.region, "kms", "describe_key", KeyId=key.key)["KeyMetadata"]
     except AwsFailed as error:
         if error.code == "NotFoundException":
-            return None  # one of the environment's own is not made yet; any other is missed where it is used
+            return None  # the environment's own key is not made yet; a missing other key is reported where it is used
         raise
     state = found["KeyState"]
     return None if state == "Enabled" else Unusable(key, state, found.get("DeletionDate"))

@@ -1,4 +1,4 @@
-"""Checking a live environment: every question, every region, from outside and from inside."""
+"""Validate a live environment: every check in every region, from outside and from inside."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def all_checks() -> list[Check]:
 
 @dataclass(frozen=True)
 class Validation:
-    """The answers to every check, and what was measured on the way.
+    """The answers to every check, and the measured delays.
 
-    ``unkept``: why `status` will not know of them; empty when it will.
+    ``unkept``: why the answers could not be kept for `status`; empty when they were kept.
     """
 
     results: Sequence[CheckResult]
@@ -63,7 +63,7 @@ def validate(
     regions: Sequence[str] = (),
     listener: Callable[[CheckResult], None] | None = None,
 ) -> Validation:
-    """Ask every check of ``regions`` (all, when none is named), and keep the answers for `status`. Leaves nothing else.
+    """Make every check in ``regions`` (in all when empty), and keep the answers for `status`. Leaves nothing else.
 
     Raises:
         WorkFailed: the environment is not up.
@@ -83,7 +83,7 @@ def validate(
     recovery = measured(environment.config, context.clock() - began, delays)
     try:
         keep_checks(journal, results, deployed_releases(journal).releases, delays)
-    except StateUnreachable as error:  # whoever may only look at the state still gets the answers
+    except StateUnreachable as error:  # a caller who may only read the state still gets the answers
         return Validation(results, recovery, error.message)
     return Validation(results, recovery)
 
@@ -96,18 +96,18 @@ def require_well(
     config: MigrationConfig,
     digest: str | None,
 ) -> tuple[list[CheckResult], dict[str, float | None]]:
-    """Ask ``checks`` of ``regions`` and keep the answers for `status`; gives them, and the delays of the replication.
+    """Make ``checks`` in ``regions``, and keep the answers for `status`. Returns them, and the replication delays.
 
     Args:
-        config: what is there is to be as it says. digest: of the release that the regions run.
+        config: the settings to check against. digest: the release that the regions run.
 
     Raises:
-        WorkFailed: something is wrong.
+        WorkFailed: a check failed.
     """
     outputs = Outputs(environment.engine.outputs())
     results = run_checks(checks, CheckContext.of(environment, config, outputs), regions)
     delays = delays_in(checks)
-    with suppress(StateUnreachable):  # what `status` shows of it is no reason to fail
+    with suppress(StateUnreachable):  # only `status` needs the kept answers
         keep_checks(journal, results, dict.fromkeys(regions, digest), delays)
     if wrong := [result for result in results if not result.passed]:
         shown = "; ".join(f"{each.check} [{each.region}]: {each.detail}" for each in wrong[:3])

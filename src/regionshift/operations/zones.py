@@ -1,7 +1,7 @@
-"""Availability zones: asked of AWS once, then kept with the state: no run ever looks them up again.
+"""Availability zones: read from AWS once, then kept with the state, so that no run looks them up again.
 
-They are kept when something is to be made in them. What a command asked that only plans is gone with it: who may plan
-need not write the state, and has no say in where others build.
+They are kept when a run creates something in them. A command that only plans does not keep them: its caller need not be
+allowed to write the state, and must not decide where others build.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from regionshift.journal.store import StateDamaged, StateStore
 
 @dataclass
 class Zones:
-    """The zones of one environment, whose name under the state URL ``environment`` is."""
+    """The zones of one environment. ``environment``: its name under the state URL."""
 
     store: StateStore
     environment: str
@@ -28,16 +28,16 @@ class Zones:
     def choose(
         self, clients: Clients, regions: Sequence[str], count: int, uncalled: Collection[str] = ()
     ) -> Mapping[str, tuple[str, ...]]:
-        """The first ``count`` zones of every region, {region: (zone name, ...)}, as they are kept or asked for now.
+        """The first ``count`` zones of every region, {region: (zone name, ...)}, kept or read now.
 
-        Only ordinary zones count: a local or wavelength zone cannot hold what the environment makes
-        (EC2 API Reference, DescribeAvailabilityZones, ``zone-type``). A region of which nothing
-        is kept, and that is in ``uncalled`` or does not answer, is not among them: nothing can be built there.
+        Only ordinary zones count: a local or wavelength zone does not support all resources of the environment (EC2 API
+        Reference, DescribeAvailabilityZones, ``zone-type``). A region is missing when nothing is kept for it, and it is
+        in ``uncalled`` or does not answer.
 
         Raises:
             InputError: a region has fewer zones than asked for.
-            AwsFailed: a region refused to tell.
-            StateDamaged: what is kept is not what was written.
+            AwsFailed: a region refused.
+            StateDamaged: the kept zones were changed.
         """
         known = self._known()
         lacking = [region for region in regions if len(known.get(region, [])) < count]
@@ -51,7 +51,7 @@ class Zones:
         return {region: tuple(known[region][:count]) for region in enough}
 
     def keep(self) -> None:
-        """Keep what was asked, which is to be built in. Raises StateDamaged as :meth:`choose` does."""
+        """Keep the zones that were read, as a run creates something in them. Raises StateDamaged as :meth:`choose`."""
         if self._asked:
             self.store.put(self._key, json.dumps(self._known(), sort_keys=True).encode())
             self._asked = {}
