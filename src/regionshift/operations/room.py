@@ -208,7 +208,7 @@ _CLOUD = 2 * _MB
 _ARTIFACT = 3 * _MB
 """The function's zip, in the state and beside it, with the journal of a run."""
 _SLACK = 2
-"""What is reckoned is needed twice over: a run that goes back writes as much again."""
+"""The estimate is doubled: a run that goes back writes the same again."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Questions asked of a live environment: one small class each, with a name and a remedy."""
+"""The checks of a live environment: one small class each, with a name and a remedy."""

@@ -1,4 +1,4 @@
-"""What a check is, what it may use, and how many are asked at once."""
+"""The base of checks: what they may use, and how they run in parallel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AT_ONCE = 8
 class CheckContext:
     """What every check may use: settings, outputs, clients, and a way to wait.
 
-    ``waiter``: how long what is wrong may be an answer from before the last change.
+    ``waiter``: says how long an answer may be stale after the last change.
     """
 
     config: MigrationConfig
@@ -40,12 +40,12 @@ class CheckContext:
 
     @classmethod
     def of(cls, environment: Environment, config: MigrationConfig, outputs: Outputs) -> Self:
-        """For the checks of an environment against ``config``, which names the regions that are to be as it says."""
+        """The context of an environment's checks against ``config``, which also names the regions."""
         return cls(config, outputs, environment.clients, environment.now, waiter=environment.waiter)
 
     @property
     def primary(self) -> str:
-        """The region where the environment is written."""
+        """The primary region."""
         return self.config.regions.primary
 
     def arn(self, service: str, region: str, resource: str) -> str:
@@ -54,15 +54,15 @@ class CheckContext:
 
 
 class Wrong(Exception):
-    """The answer to a check is no; the message says what was found and what was expected."""
+    """The check failed. The message says what was found and what was expected."""
 
 
 class Doubtful(Exception):
-    """All is as the settings say, and still something is to be looked at; the message says what."""
+    """All is as the settings say, but a person should look at something. The message says at what."""
 
 
 class NotApplicable(Exception):
-    """The question makes no sense here; the message says why."""
+    """The check does not apply here. The message says why."""
 
 
 def expect(what: str, found: object, wanted: object) -> None:
@@ -74,10 +74,10 @@ def expect(what: str, found: object, wanted: object) -> None:
 
 
 class Check(ABC):
-    """One question asked of one region.
+    """One check, made in each region.
 
-    `ask` returns a sentence that says what was seen, or raises `Wrong`, `Doubtful` or `NotApplicable`. ``takes_long``:
-    it waits for seconds, so it is begun before the others. ``waits_itself``: what it says is not asked for again.
+    `ask` returns a sentence on what it saw, or raises `Wrong`, `Doubtful` or `NotApplicable`. ``takes_long``: it waits
+    for seconds, so it begins before the others. ``waits_itself``: a failed check is not repeated.
     """
 
     name: ClassVar[str]
@@ -87,7 +87,7 @@ class Check(ABC):
 
     @abstractmethod
     def ask(self, context: CheckContext, region: str) -> str:
-        """What was seen. Raises `Wrong` when it is not as the settings say."""
+        """A sentence on what was seen. Raises `Wrong` when it is not as the settings say."""
 
 
 def run_checks(
@@ -96,10 +96,10 @@ def run_checks(
     regions: Iterable[str],
     listener: Callable[[CheckResult], None] | None = None,
 ) -> list[CheckResult]:
-    """Ask every check of every region, several at once; results come in the order of checks, then regions.
+    """Make every check in every region, several in parallel. Results are in the order of checks, then regions.
 
-    What is wrong is asked again, for as long as answers may be older than the last change: reads are stale for a while,
-    and so are the rights of a function's role.
+    A failed check is repeated while answers may be stale: reads and the rights of a function's role lag behind a
+    change.
     """
     places = list(regions)
 
@@ -117,7 +117,7 @@ def run_checks(
 
 
 def said_of(results: Sequence[CheckResult]) -> dict[str, object]:
-    """What the journal keeps of a step that asked checks: how many there were, and the answer to each."""
+    """The data of a step that made checks: how many there were, and the answer to each."""
     return {"checks": len(results), "results": as_data(results)}
 
 
@@ -137,7 +137,7 @@ def _ask(check: Check, context: CheckContext, region: str) -> CheckResult:
     except Wrong as why:
         return result("failed", str(why))
     except (ClientError, BotoCoreError, RegionshiftError) as error:
-        # What cannot be asked is not known to be right: AWS's own message is the finding.
+        # A check that cannot be made has failed, with AWS's own message.
         return result("failed", f"could not be asked: {error}")
 
 

@@ -1,4 +1,4 @@
-"""The migration function: there, configured as the settings say, and what it finds from inside."""
+"""Checks of the migration function: its settings, and its own validation from inside."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from regionshift.aws.errors import code_of
 from regionshift.operations.checks.base import Check, CheckContext, Wrong, expect
 
-# Lambda API Reference, "Invoke": a function that is made or changed is Pending, and one that nobody called for weeks
+# Lambda API Reference, "Invoke": a new or changed function is Pending, and one that nobody called for weeks
 # gets its connection to the VPC back first.
 _NOT_READY: Final = frozenset({"ResourceConflictException", "ResourceNotReadyException"})
 
@@ -43,7 +43,7 @@ class FunctionCheck(Check):
     takes_long = True
     remedy = "the line says what the function could not reach; look at its log group for more"
 
-    # Before what joins the regions is there, the primary knows of secondaries that it does not replicate to yet.
+    # Before the links exist, the primary has secondaries that it does not replicate to yet.
     def __init__(self, *, linked: bool = True) -> None:
         self._linked = linked
 
@@ -59,7 +59,7 @@ class FunctionCheck(Check):
 
 
 def _in_words(name: str, answers: Sequence[Mapping[str, object]]) -> str:
-    """The first answer of one of the function's checks that is not as it should be, and how many more are not."""
+    """The first failed check of the function, and how many more failed."""
     failed = [each for each in answers if each.get("ok") is False]
     if not failed:
         return f"{name} failed"
@@ -68,7 +68,7 @@ def _in_words(name: str, answers: Sequence[Mapping[str, object]]) -> str:
 
 
 def invoke(context: CheckContext, region: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Call the region's function and return the body of its answer.
+    """Call the region's function, and return the body of its answer.
 
     Raises:
         Wrong: the function ended without an answer.

@@ -1,4 +1,4 @@
-"""How the last checks of each region ended, kept beside the journal, so that `status` says it without asking again."""
+"""The last checks of each region, kept beside the journal, so that `status` shows them without new checks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class LastChecks:
     """The newest answers of one region.
 
     Args:
-        at: when it was checked. release: the digest that it had then; None where nobody knew.
-        results: an answer a check. replication_seconds: how long a probe took to it; None when none was sent or seen.
+        at: when it was checked. release: its digest at that time; None when it was not known.
+        results: an answer a check. replication_seconds: how long a probe took to it; None without a probe that arrived.
     """
 
     at: datetime
@@ -52,12 +52,12 @@ def keep_checks(
     releases: Mapping[str, str | None],
     delays: Mapping[str, float | None],
 ) -> None:
-    """Keep the answers of every region that ``results`` names.
+    """Keep the answers for every region in ``results``.
 
-    Earlier answers to other checks stay as long as the region runs the same release.
+    Earlier answers to other checks stay while the region runs the same release.
 
     Args:
-        releases: what each region runs. delays: {region: seconds that a probe took}.
+        releases: the digest that each region runs. delays: {region: seconds that a probe took}.
 
     Raises:
         StateUnreachable: they could not be written.
@@ -87,7 +87,7 @@ def keep_checks(
 
 
 def last_checks(journal: Journal, regions: Collection[str]) -> dict[str, LastChecks]:
-    """The newest answers of each of ``regions`` that was ever checked; what cannot be read says nothing."""
+    """The newest answers of each of ``regions`` that was ever checked. Unreadable records are left out."""
     names = {_key(journal, region): region for region in regions}
     bodies = journal.store.get_many(names)
     read = {names[key]: _decoded(body) for key, body in bodies.items()}

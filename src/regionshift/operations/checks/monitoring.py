@@ -1,4 +1,4 @@
-"""Log groups, alarms and topics: there, kept as long as asked, encrypted, and telling somebody."""
+"""Checks of log groups, alarms and topics: existence, retention, encryption, and targets."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ class LogGroupsCheck(Check):
 
 
 class AlarmsCheck(Check):
-    """The region's alarms are there and switched on, and each tells the region's alarm topic.
+    """The region's alarms exist and are enabled, and each notifies the region's alarm topic.
 
-    An alarm that is in ALARM is a warning: the region is as the settings say, and whoever mends it or leaves it must
-    not be kept from that.
+    An alarm in ALARM is a warning: the region is as the settings say, and a failed check would block its repair.
     """
 
     name = "alarms"

@@ -1,4 +1,4 @@
-"""The region's network: its block, its subnets, its closed default group."""
+"""The check of the region's network: address range, subnets, closed default security group."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from regionshift.operations.checks.base import Check, CheckContext, Wrong, expec
 
 
 class NetworkCheck(Check):
-    """VPC and subnets have the ranges that the settings give them; the default security group is closed."""
+    """The VPC and its subnets have the ranges of the settings. The default security group is closed."""
 
     name = "network"
 

@@ -1,4 +1,4 @@
-"""A probe through the replication: put in the primary, seen in each secondary, and its delete marker too."""
+"""The check of the replication, by a probe object and its delete marker from the primary to each secondary."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 # S3 User Guide, "Meeting compliance requirements with S3 Replication Time Control": 15 minutes for 99.9 %.
-# The embedded AWS replicates before it answers, so there waiting long only hides what is wrong.
+# The embedded AWS replicates before it answers, so a long wait there would only hide a fault.
 _PATIENCE_S = {"aws": 900.0, "local": 3.0}
-_BETWEEN_LOOKS_S = 5.0  # what is measured is held against the settings' RPO
+_BETWEEN_LOOKS_S = 5.0  # the delay is compared with the RPO of the settings
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """When the probe and its delete marker were seen in one secondary, in seconds after each was written."""
+    """Seconds from writing the probe and its delete marker until each was seen in one secondary."""
 
     probe: float | None
     marker: float | None
@@ -41,12 +41,11 @@ def delays_in(checks: Iterable[Check]) -> dict[str, float | None]:
 
 
 class ReplicationCheck(Check):
-    """An object put in the primary's bucket arrives here, then its delete marker. Says how long each took.
+    """An object from the primary's bucket arrives here, and then its delete marker. Measures both.
 
-    One probe serves all secondaries: it goes to each of them, and only when every one has it (or patience
-    ends) may its versions be removed, else a late replica would stay behind. One that failed is put again: a role that
-    was just made may not be known yet, and S3 tries no object twice (S3 User Guide, "Getting replication status
-    information": FAILED is for good).
+    One probe serves all secondaries. Its versions are removed only when every secondary has it, or patience ends;
+    otherwise a late replica would stay behind. A probe that failed is put again: a new role may not be known yet, and
+    S3 tries no object twice (S3 User Guide, "Getting replication status information": FAILED is final).
     """
 
     name = "replication"
@@ -68,7 +67,7 @@ class ReplicationCheck(Check):
         return f"arrived after {arrival.probe:.2f} s, its delete marker after {arrival.marker:.2f} s"
 
     def measure(self, context: CheckContext) -> dict[str, Arrival]:
-        """What the probe saw in each secondary; sent the first time that somebody asks."""
+        """The arrival in each secondary. The first call sends the probe."""
         with self._guard:
             if self.arrivals is None:
                 self.arrivals = self._probe(context)
@@ -85,7 +84,7 @@ class ReplicationCheck(Check):
             put()
             probes = self._wait(context, buckets, key, lambda: _has_failed(s3, source, key) and put())
             s3.delete_object(Bucket=source, Key=key)
-            # Where the probe is not, patience has ended already.
+            # Without the probe, patience has ended already.
             markers = self._wait(context, {region: buckets[region] for region in probes}, key)
         finally:
             for region, bucket in [(context.primary, source), *buckets.items()]:
@@ -99,7 +98,7 @@ class ReplicationCheck(Check):
         key: str,
         again: Callable[[], object] | None = None,
     ) -> dict[str, float]:
-        """Seconds to the arrival of the probe, which ``again`` repeats where that is needed, or of its marker."""
+        """Seconds to the arrival of the probe, which ``again`` repeats if needed, or of its marker."""
         began, seen = context.clock(), dict[str, float]()
 
         def look() -> dict[str, float]:
@@ -122,7 +121,7 @@ class ReplicationCheck(Check):
 
 
 def _has_failed(s3: S3Client, bucket: str, key: str) -> bool:
-    """Whether S3 gave its replication up; not known to whoever may not read it."""
+    """Whether S3 gave up the replication of the probe. False when the caller may not read that."""
     try:
         return s3.head_object(Bucket=bucket, Key=key).get("ReplicationStatus") == "FAILED"
     except ClientError as error:
@@ -136,7 +135,7 @@ def _seen(context: CheckContext, region: str, bucket: str, key: str, *, marker: 
 
 
 def versions_of(context: CheckContext, region: str, bucket: str, key: str) -> list[tuple[str, bool]]:
-    """Every version of ``key``: its id, and whether it is a delete marker. Longer keys are somebody else's."""
+    """Every version of ``key``: its id, and whether it is a delete marker. Longer keys are left out."""
     pages = context.clients.get("s3", region).get_paginator("list_object_versions")
     return [
         (entry["VersionId"], is_marker)
@@ -164,9 +163,8 @@ class MeasuredRecovery:
 
     Args:
         seconds: how long the work itself took.
-        delays: how long a probe took to each secondary; None where it did not arrive in time. Empty where
-            nothing that was asked about replicates.
-        rpo: the longest delay that the settings allow (RPO, what may be lost when the primary goes).
+        delays: how long a probe took to each secondary; None when it did not arrive in time. Empty without replication.
+        rpo: the longest delay that the settings allow (RPO: what may be lost with the primary).
     """
 
     seconds: float
@@ -175,13 +173,13 @@ class MeasuredRecovery:
 
     @property
     def delay(self) -> float | None:
-        """The slowest of the probes; None when nothing was asked, or one did not arrive: then nobody knows it."""
+        """The slowest probe; None without probes, or when one did not arrive."""
         seen = [delay for delay in self.delays.values() if delay is not None]
         return max(seen, default=None) if len(seen) == len(self.delays) else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Each target that was missed, as a sentence."""
+        """A sentence for each missed target."""
         found = []
         for region, delay in self.delays.items():
             if delay is None:
@@ -205,7 +203,7 @@ class MeasuredRecovery:
 
 
 def measured(config: MigrationConfig, seconds: float, delays: Mapping[str, float | None]) -> MeasuredRecovery:
-    """The figures beside the settings' target."""
+    """The figures, with the target of the settings."""
     return MeasuredRecovery(seconds, config.recovery.rpo, delays)
 
 

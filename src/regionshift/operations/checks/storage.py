@@ -1,4 +1,4 @@
-"""Buckets and keys: are they there, closed, encrypted, versioned and logged as the settings say?"""
+"""Checks of buckets and keys: existence, access, encryption, versions and logging."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _BucketCheck(Check):
         return f"{bucket}: versioned, closed, TLS only, with lifecycle, encrypted"
 
     def more(self, context: CheckContext, region: str, bucket: str) -> None:
-        """What differs between the two buckets."""
+        """The checks that only this kind of bucket has."""
         rule = _encryption_of(context, region, bucket)
         expect(
             f"encryption of {bucket}", rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256"
@@ -82,7 +82,7 @@ class LogBucket(_BucketCheck):
 
 
 class KeyCheck(Check):
-    """The region's key: enabled, and its material rotated; and every other key that is used there: enabled."""
+    """The region's key is enabled and rotated. Every other key that is used there is enabled."""
 
     name = "encryption key"
     remedy = (
@@ -98,7 +98,7 @@ class KeyCheck(Check):
         rotation = kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
         expect(f"rotation of {alias}", rotation, True)
         others = [each for each in keys_of(context.config, [region]) if each.key != alias]
-        # The state's key may lie anywhere: it is asked about once.
+        # The state's key may be in any region: it is checked once.
         others = [each for each in others if region in (each.region, context.primary)]
         if problems := [why for each in others if (why := unusable(context.clients, each)) is not None]:
             raise Wrong("; ".join(map(str, problems)))

@@ -1,1 +1,1 @@
-"""Carrying data between regions: plan, run inside AWS, follow, take back."""
+"""Copy data between regions: plan, run inside AWS, follow, undo."""

@@ -1,4 +1,4 @@
-"""The environment's migrations, by region: records in each region's deployment bucket, and who runs them."""
+"""The environment's migrations by region: their records in the deployment bucket, and their executions."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from regionshift.runs.messages import RunListener
 from regionshift.runs.state import RunStep
 from regionshift.settings import components as named
 
-# Seconds between two questions whether an execution has ended, and as shares of what was waited already, so that
-# seeing the end late costs little of what the whole took. Step Functions Developer Guide, "Quotas": DescribeExecution
+# Seconds between two looks at an execution, also as shares of the time waited so far. So a late look costs little of
+# the whole time. Step Functions Developer Guide, "Quotas": DescribeExecution
 # is refilled with 10 to 15 a second.
 _SHORTEST_PAUSE, _COMMON_PAUSE, _LONGEST_PAUSE = 0.06, 0.2, 5.0
 _EARLY_SHARE, _LATER_SHARE = 1 / 8, 1 / 16
@@ -35,7 +35,7 @@ _BUCKET = "deployment_bucket_name"  # the output
 
 @dataclass(frozen=True)
 class Workers:
-    """How many workers copy side by side, and why not ``most``; empty when it is as many."""
+    """How many workers copy in parallel, and why not ``most``; empty when there are as many."""
 
     number: int
     most: int
@@ -53,12 +53,12 @@ def no_forecast() -> None:
 
 @dataclass(frozen=True)
 class Carrying:
-    """How this run of the command works with migrations.
+    """The tools of this command for migrations.
 
     Args:
         outputs: of the environment, which is up.
-        transport: S3 requests of our own.
-        now, sleep: the time, and waiting for it to pass (seconds). listeners: are told of each migration.
+        transport: sends our own S3 requests.
+        now: the time. sleep: waits (seconds). listeners: get the messages of each migration.
     """
 
     environment: Environment
@@ -70,17 +70,17 @@ class Carrying:
     _stores: dict[str, RecordStore] = field(default_factory=dict, init=False, repr=False)
 
     def migrations(self, region: str) -> Migrations:
-        """Migrations into ``region``, with the rights of whoever runs the command."""
+        """Migrations into ``region``, with the rights of the caller."""
         store = self.store(region)
         bounds = bounds_of(self.environment.config, region, store.bucket)
         return Migrations(store, self.carriers(), bounds, self.now)
 
     def migration(self, region: str, migration_id: str) -> Migration:
-        """One migration into ``region``, whether it has begun or not. Raises InputError: the id cannot be one."""
+        """One migration into ``region``, even if it has not begun. Raises InputError: it is no valid id."""
         return self.migrations(region).of(migration_id)
 
     def carriers(self) -> dict[str, Carrier]:
-        """A carrier of each kind, with the rights of whoever runs the command."""
+        """A carrier of each kind, with the rights of the caller."""
         at = self.environment
         return all_carriers(CarrierAccess(self.transport, at.clients.named, waiter=at.waiter))
 
@@ -98,8 +98,8 @@ class Carrying:
         """The region that a migration wrote to, and its summary.
 
         Raises:
-            InputError: no migration can have this id.
-            Unsealed: a record is there that this environment did not write.
+            InputError: it is no valid id.
+            Unsealed: there is a record that this environment did not write.
             WorkFailed: no region has a record of it.
         """
         name = Layout(migration_id).metadata
@@ -110,7 +110,7 @@ class Carrying:
             try:
                 found = self.store(region).get_json(name)
             except Unsealed as problem:
-                forged = problem  # or replicated from where it was written: no region takes another's
+                forged = problem  # or a replica: no region accepts the record of another
                 continue
             if found is not None:
                 return region, found
@@ -124,7 +124,7 @@ class Carrying:
         )
 
     def workers(self, region: str) -> Workers:
-        """How many may copy into ``region`` now. What cannot be seen stops nothing: a call that finds no room waits."""
+        """How many workers may copy into ``region`` now. The most when that is not known: a call without room waits."""
         most = WORKERS[self.environment.config.target]
         try:
             settings = self.environment.clients.call(region, "lambda", "get_account_settings")
@@ -144,22 +144,22 @@ class Carrying:
         )
 
     def start(self, migration: Migration, step: str, **fields: Any) -> str:
-        """Start the state machine of its region; gives the execution's ARN. The input holds no value.
+        """Start the state machine of its region, and return the execution's ARN. The input holds no value.
 
-        An execution of the same step that is under way is joined.
+        When an execution of the same step is running, that one is returned.
         """
         with told_plainly(migration.region):
             return self._executions(migration).start(step, **fields).arn
 
     def running(self, migration: Migration) -> list[str]:
-        """Executions of this migration that have not ended; the command that started them may be gone."""
+        """The running executions of this migration, also those of a killed command."""
         with told_plainly(migration.region):
             return [each.arn for each in self._executions(migration).running()]
 
     def stop(self, migration: Migration) -> None:
-        """Stop the copying of a migration and wait for its end; an undo under way is left to finish.
+        """Stop the copying of a migration and wait for its end. A running undo may finish.
 
-        Calls of the worker that run when their execution is stopped run on; the undo waits for them.
+        Worker calls that are running when their execution is stopped continue. The undo waits for them.
         """
         migration.stop()
         undoing = migration.store.exists(migration.records.rollback)
@@ -172,11 +172,11 @@ class Carrying:
         """Wait for the end of an execution of a migration; ``look`` is called again and again meanwhile.
 
         Raises:
-            WorkFailed: it ended otherwise than well.
+            WorkFailed: it did not succeed.
         """
         found = self.wait_for_end(migration.region, execution, look)
         if found["status"] != "SUCCEEDED":
-            # The id of one that is being taken back is refused: only that can go on.
+            # While a migration is being undone, its id is refused for anything else.
             undoing = migration.undone() is not None
             rollback = f"regionshift rollback {migration.records.id}"
             command = rollback if undoing else "the same command with the same --id"
@@ -188,7 +188,7 @@ class Carrying:
             )
 
     def wait_for_end(self, region: str, execution: str, look: Look) -> Mapping[str, Any]:
-        """As `wait`, however it ends; gives what Step Functions says of it then."""
+        """As `wait`, however it ends. Returns the description by Step Functions."""
         waited, looked, ends = 0.0, 0.0, None
         while True:
             pause = _pause(waited, None if ends is None else ends - waited)
@@ -212,7 +212,7 @@ class Carrying:
             lambda: self.environment.clients.call(
                 region, "stepfunctions", "describe_execution", executionArn=execution
             ),
-            # It was just started: Step Functions describes late (API Reference, "DescribeExecution").
+            # It was just started: DescribeExecution is eventually consistent (API Reference).
             lambda error: isinstance(error, AwsFailed) and error.code == "ExecutionDoesNotExist",
         )
 
@@ -226,7 +226,7 @@ class Carrying:
                 cause="the migration is taken back",
             )
         except RegionshiftError:
-            # It may have ended by itself since it was listed, and then there is nothing to stop.
+            # It may have ended since it was listed. Then there is nothing to stop.
             if self._describe(region, execution)["status"] == "RUNNING":
                 raise
 
@@ -247,7 +247,7 @@ def _generate_mac(clients: Clients, region: str, **parameters: Any) -> Mapping[s
 
 
 def _pause(waited: float, foretold: float | None) -> float:
-    """Seconds to the next question: the sooner the nearer the end is, and the later the longer it is overdue."""
+    """Seconds to the next look: shorter when the end is near, longer when it is overdue."""
     early = min(max(_SHORTEST_PAUSE, waited * _EARLY_SHARE), _COMMON_PAUSE)
     pause = min(max(early, waited * _LATER_SHARE), _LONGEST_PAUSE)
     return pause if foretold is None else min(pause, max(_SHORTEST_PAUSE, abs(foretold) / 2))

@@ -1,4 +1,4 @@
-"""What ``carry`` in the settings means for one pair of regions. Pure."""
+"""The entries of ``carry`` in the settings, for one pair of regions. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from regionshift.settings.config import MigrationConfig
 
 
 def require_regions(config: MigrationConfig, source: str, target: str) -> None:
-    """Both are regions of the environment, and not the same one.
+    """Check that both are regions of the environment, and differ.
 
     Raises:
-        InputError: they are not.
+        InputError: they are not, or do not.
     """
     for option, region in (("--from", source), ("--to", target)):
         if region not in config.all_regions:
@@ -44,7 +44,7 @@ def entries(config: MigrationConfig, source: str, target: str) -> list[Entry]:
     """The entries of ``carry``, from one region to another.
 
     Raises:
-        InputError: nothing is named.
+        InputError: there are none.
     """
     found = [_entry(config, kind, each, source, target) for kind, each in config.carry.entries]
     if not found:
@@ -58,10 +58,10 @@ def entries(config: MigrationConfig, source: str, target: str) -> list[Entry]:
 
 
 def bounds_of(config: MigrationConfig, target: str, bucket: str) -> Bounds:
-    """What migrations into ``target``, whose deployment bucket is ``bucket``, may touch today.
+    """The places that migrations into ``target`` may use today. ``bucket``: its deployment bucket.
 
-    Within a region too, where the function carries objects from one bucket to another; and the whole deployment
-    bucket of another region, which a change of primary carries.
+    They include copies within a region, by the function; and the whole deployment bucket of another region, for a
+    change of primary.
     """
     buckets = own_buckets(config, config.all_regions)
     patterns = [Route("s3", DataLocation(""), DataLocation("")), *starmap(pattern_of, config.carry.entries)]
@@ -98,7 +98,7 @@ def _key(name: str | None, target: str) -> str | None:
     """The key that an entry names, in the target's region.
 
     Raises:
-        InputError: it is one of another region.
+        InputError: the key is in another region.
     """
     if name is None:
         return None
@@ -115,13 +115,13 @@ def _key(name: str | None, target: str) -> str | None:
 
 
 def require_rights(config: MigrationConfig, content: Mapping[str, object], region: str) -> None:
-    """The release that the target runs names what the settings name.
+    """Check that the release of the target names the same data as the settings.
 
-    The worker may touch just what `carry` named at the last `up`, so that anything else would fail item by
-    item, after writing had begun.
+    The worker may only touch the data that `carry` named at the last `up`. Other data would fail item by item, after
+    the first items are written.
 
     Args:
-        content: of the release that ``region`` runs, as it is kept.
+        content: of the kept release that ``region`` runs.
 
     Raises:
         Refused: `carry` has changed since.
@@ -138,10 +138,10 @@ def require_rights(config: MigrationConfig, content: Mapping[str, object], regio
 
 
 def require_something(made: MigrationPlan, source: str) -> None:
-    """Entries that all select nothing are a mistake; one of several that does is noted in the plan.
+    """Check that not all entries select nothing. A single empty entry is noted in the plan.
 
     Raises:
-        InputError: all do; they are named.
+        InputError: all select nothing. It names them.
     """
     nothing = [str(part.entry.source) for part in made.entries if not sum(part.counts.values())]
     if len(nothing) == len(made.entries):

@@ -1,4 +1,4 @@
-"""About how long a plan takes, how many requests and how much money; the plan as pipelines read it."""
+"""Estimates the time, the requests and the cost of a plan; and gives the plan as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOTHING = "selects nothing at the source: look at its prefix, path, name, tags 
 
 @dataclass(frozen=True)
 class Rates:
-    """What is reckoned with: assumptions on AWS (docs/scale.md), seen on the embedded one.
+    """The rates of the estimate: assumptions for AWS (docs/scale.md), measurements for the embedded AWS.
 
     Args:
         starting: seconds until the first item is copied, and from the last one's proof to the end.
@@ -43,7 +43,7 @@ class Rates:
     read_alone: float
 
     def of(self, workers: Workers) -> Rates:
-        """As many as there is room for; one object is one worker's all the same."""
+        """The rates for a number of workers. One object is always copied by one worker."""
         share = workers.number / workers.most
         return replace(
             self,
@@ -62,9 +62,9 @@ _RATES = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """About how long, how many requests and how much money (USD) a plan takes.
+    """The estimated time, requests and cost (USD) of a plan.
 
-    ``read``: bytes that the proof reads on each side, at most: what a stored checksum tells of is not read.
+    ``read``: the most bytes that the proof reads on each side. Items with a stored checksum are not read.
     """
 
     seconds: float
@@ -74,7 +74,7 @@ class Estimate:
 
 
 def estimate(config: MigrationConfig, made: MigrationPlan, workers: Workers) -> Estimate:
-    """About what the plan takes. What is to be read comes from the other region, as the copies do."""
+    """Estimate the plan. The bytes to read come from the other region, as the copies do."""
     costs = [part.cost for part in made.entries]
     read = sum(cost.read for cost in costs)
     usd = (
@@ -87,7 +87,7 @@ def estimate(config: MigrationConfig, made: MigrationPlan, workers: Workers) -> 
 
 
 def _seconds(rates: Rates, made: MigrationPlan, read: int) -> float:
-    """Copies go side by side and so do proofs; each waits for its slowest."""
+    """Seconds: copies run in parallel, and so do proofs. Each waits for its slowest item."""
     items = made.to_copy / (rates.full if made.level is Level.FULL else rates.pinned)
     copied = max(part.cost.copied_alone for part in made.entries)
     alone = max(part.cost.read_alone for part in made.entries)
@@ -146,10 +146,10 @@ def _entry(part: EntryPlan) -> Mapping[str, Any]:
 
 
 def better_tool(kind: str, items: int) -> str:
-    """Which tool of AWS carries this many items better; empty while a migration is the right tool.
+    """A sentence on the AWS tool that fits this many items better; empty while a migration is the right tool.
 
-    S3 Batch Replication copies objects that were there before replication was switched on, from a list that
-    S3 Inventory or S3 itself makes (S3 User Guide, "Replicating existing objects with Batch Replication").
+    S3 Batch Replication copies objects that are older than the replication rule, from a list by S3 Inventory or S3
+    itself (S3 User Guide, "Replicating existing objects with Batch Replication").
     """
     tool = KINDS[kind].bulk_tool
     if not tool or items < MANY_ITEMS:
@@ -158,5 +158,5 @@ def better_tool(kind: str, items: int) -> str:
 
 
 def place(where: DataLocation) -> str:
-    """A place without its region, which the plan names once: ``bucket/prefix``, a path, a name's beginning."""
+    """A place without its region, which the plan names once: ``bucket/prefix``, a path, or the prefix of names."""
     return f"{where.bucket}/{where.prefix}" if where.bucket else where.prefix or "by tags"

@@ -26,7 +26,7 @@ SETTLED = ("completed", "rolled_back")
 
 @dataclass(frozen=True)
 class Known:
-    """One migration: where its record lies, from where to where, how it stands and since when."""
+    """One migration: the region of its record, its source, status and times."""
 
     migration_id: str
     region: str
@@ -39,7 +39,7 @@ class Known:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to do: completed, or taken back."""
+        """Whether nothing is left to do: it is completed, or undone."""
         return self.status in SETTLED
 
 
@@ -47,8 +47,8 @@ def run_named(journal: Journal, name: str) -> str:
     """The id of the run that ``name`` means.
 
     Args:
-        name: a run's id, its number, or the beginning of its id; or the id of a migration or the beginning of one: the
-            run that began it is meant.
+        name: a run's id, its number, or the beginning of its id. Or the id of a migration, or its beginning: that means
+            the run that began the migration.
 
     Raises:
         InputError: there is none, or ``name`` begins the ids of several migrations.
@@ -57,7 +57,7 @@ def run_named(journal: Journal, name: str) -> str:
 
 
 def _run_named(journal: Journal, name: str) -> str | None:
-    """As `run_named`; None where there is none."""
+    """As `run_named`; None when there is none."""
     if RUN_NAME.fullmatch(name):
         with suppress(InputError):
             return journal.view(name).run_id
@@ -74,12 +74,12 @@ def _run_named(journal: Journal, name: str) -> str | None:
 
 
 def migration_named(journal: Journal, name: str) -> str:
-    """The id of a migration; ``name`` is that or begins it, or means a run that copied it or took it back.
+    """The id of the migration that ``name`` means: its id, the beginning of it, or a run that copied or undid it.
 
-    What this journal knows nothing of is given as it is: its record may lie in a region.
+    An id that this journal does not know is returned unchanged: its record may be in a region.
 
     Raises:
-        InputError: ``name`` means a run that is about no migration, or several migrations.
+        InputError: ``name`` means a run of another kind, or several migrations.
     """
     run = _run_named(journal, name)
     if run is None and not RUN_NAME.fullmatch(name):
@@ -97,14 +97,14 @@ def migration_named(journal: Journal, name: str) -> str:
 
 @dataclass(frozen=True)
 class Unread:
-    """A migration whose record this environment did not write, so that its status is unknown; and why."""
+    """A migration whose record this environment did not write, so its status is unknown; and the error."""
 
     migration_id: str
     problem: Unsealed
 
 
 def known_migrations(carrying: Carrying, regions: Iterable[str]) -> tuple[list[Known], list[Unread]]:
-    """The migrations into ``regions``, the newest first; and those whose record may not be believed.
+    """The migrations into ``regions``, the newest first; and those whose record has no valid seal.
 
     Raises:
         WorkFailed: a region's records cannot be read.
@@ -126,7 +126,7 @@ def _of_region(carrying: Carrying, region: str) -> Sequence[Known | Unread]:
 
 
 def _read(store: RecordStore, migration_id: str) -> Metadata | Unread | None:
-    """Its record; None for a replica of another region's, which is read there."""
+    """Its record; None for a replica of another region's record, which is read there."""
     try:
         return store.get_json(MigrationRecords(store, migration_id).metadata)
     except OfAnotherRegion:
@@ -149,7 +149,7 @@ def _known(record: Metadata, region: str) -> Known:
 
 
 def _region_of(source: Any) -> str:
-    """A record names one place, several of one region, or, when the function was called with a word, just that."""
+    """The region of a source. A record has one place, several places of one region, or the word of a function call."""
     if isinstance(source, Sequence) and not isinstance(source, str):
         source = source[0] if source else ""
     return str(source.get("region", "")) if isinstance(source, Mapping) else str(source or "")

@@ -41,10 +41,10 @@ _NAMED = 10
 
 @dataclass(frozen=True)
 class MigrationRequest:
-    """What was asked for. Without an id a new migration is made, with one an old one may go on.
+    """The requested migration. With the id of an open migration, that one continues.
 
-    ``deep``: what is the same by its versions is also asked for tags, checksums and settings.
-    ``confirmed``: the digest of the plan that somebody looked at and agreed to; no other one is begun.
+    ``deep``: for items with equal versions, also compare tags, checksums and settings.
+    ``confirmed``: the digest of the plan that somebody agreed to. No other plan is begun.
     """
 
     source: str
@@ -58,7 +58,7 @@ class MigrationRequest:
 
 @dataclass(frozen=True)
 class Report:
-    """How a migration ended, and what was measured on the way."""
+    """How a migration ended, and its measurements."""
 
     metadata: Metadata
     recovery: MeasuredRecovery
@@ -79,7 +79,7 @@ def want(
     migration_id: str | None = None,
     deep: bool = False,
 ) -> MigrationRequest:
-    """Check what was asked for.
+    """Check the request.
 
     Raises:
         InputError: a region, the id or the selection is wrong.
@@ -99,7 +99,7 @@ def want(
 
 
 def plan(carrying: Carrying, wanted: MigrationRequest) -> MigrationPlan:
-    """What the migration would do. Changes nothing."""
+    """The plan of the migration. Changes nothing."""
     with told_plainly(wanted.target):
         return carrying.migration(wanted.target, wanted.migration_id).plan(
             wanted.entries, wanted.level, deep=wanted.deep
@@ -108,17 +108,17 @@ def plan(carrying: Carrying, wanted: MigrationRequest) -> MigrationPlan:
 
 @dataclass(frozen=True)
 class Validated:
-    """The target's checks, all passed, and the replication delays seen on the way (see `MeasuredRecovery`)."""
+    """The target's checks, all passed, and the measured replication delays (see `MeasuredRecovery`)."""
 
     results: Sequence[CheckResult]
     delays: Mapping[str, float | None]
 
 
 def require_valid_target(carrying: Carrying, target: str) -> Validated:
-    """Ask every check of the target region.
+    """Make every check in the target region.
 
     Raises:
-        Refused: one of them is not passed.
+        Refused: a check failed.
     """
     environment = carrying.environment
     context = CheckContext.of(environment, environment.config, carrying.outputs)
@@ -145,11 +145,11 @@ def migrate(
     clock: Callable[[], float],
     delays: Mapping[str, float | None] | None = None,
 ) -> Report:
-    """Run the migration inside AWS and follow it. With a known id it goes on where it was.
+    """Run the migration inside AWS and follow it. With a known id it continues where it was.
 
     Raises:
         Refused: another migration has the target, or this one was rolled back.
-        WorkFailed: the execution failed; the same id goes on.
+        WorkFailed: the execution failed. The same id continues.
     """
     began = clock()
     opened = {"migration_id": wanted.migration_id, "source": wanted.source, "target": wanted.target}
@@ -165,12 +165,13 @@ def migrate(
 
 @dataclass
 class DataRun(RunKind[SagaState, RunStep]):
-    """What the command knows of it while it works.
+    """The state of a run of data in this command.
 
     Args:
-        region: that is written to. changes: something is to be changed. handed_over: the state machine has it, and
-            tells its end. ended: as what it ended, when that was here; only ``completed`` is a success.
-        counts: what is to be done, and at the end what was.
+        region: the target. changes: there is something to change.
+        handed_over: the state machine runs it, and sends the message of its end.
+        ended: the outcome, when it ended here. Only ``completed`` is a success.
+        counts: what must be done, and at the end what was done.
     """
 
     carrying: Carrying
@@ -187,7 +188,7 @@ class DataRun(RunKind[SagaState, RunStep]):
     @property
     @abstractmethod
     def steps(self) -> tuple[RunStep, ...]:
-        """Those that are known to be needed by now."""
+        """The steps that are known so far."""
 
     @property
     def event_region(self) -> str:
@@ -222,7 +223,7 @@ _COPY = RunStep("copy", reversible=False, meaning="copy it, and prove each copy"
 
 @dataclass
 class MigrationRun(DataRun):
-    """A migration: planned, and copied by the state machine, which this follows; ``report`` once it is done."""
+    """A migration: it is planned, then the state machine copies, and this follows. ``report``: set at its end."""
 
     wanted: MigrationRequest
     clock: Callable[[], float]
@@ -236,7 +237,7 @@ class MigrationRun(DataRun):
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
-        """As of every run; what the plan found done needs no copying."""
+        """See `RunKind`. Without anything to copy there is no copy step."""
         is_done = self._metadata and not self.changes
         steps = (_PLAN,) if is_done else (_PLAN, _COPY)
         return tuple(replace(step, regions=(self.region,)) for step in steps)
@@ -259,7 +260,7 @@ class MigrationRun(DataRun):
         wanted = self.wanted
         ended = _ended_by_itself(self.carrying, wanted, self.clock)
         if ended is None:
-            # With conflicts it would not be completed, and then all of it would be taken back.
+            # With conflicts it would not complete, and would then be undone.
             asked = Asked(confirmed=wanted.confirmed, conflicts=self._on_failure != "rollback")
             ended = migration.begin(wanted.entries, wanted.level, deep=wanted.deep, asked=asked)
             self.counts = ended["plan"]
@@ -275,7 +276,7 @@ class MigrationRun(DataRun):
             self.ended, self.counts = metadata["status"], metadata["counts"]
         else:
             follower = _follower(carrying, migration, metadata, self.clock, pace)
-            follower.look()  # what was done before is no part of the rate
+            follower.look()  # items of an earlier run do not count in the rate
             workers = carrying.workers(self.region).number
             execution = carrying.start(migration, "copy", on_failure=self._on_failure, workers=workers)
             self.handed_over = True
@@ -288,7 +289,7 @@ class MigrationRun(DataRun):
         return {**said, "throughput": pace.points}
 
     def end(self, state: SagaState) -> RunEnd:
-        """With what was carried and measured."""
+        """See `RunKind`. The result has the counts and the measurements."""
         del state
         metadata, recovery = self._metadata, self.recovery()
         self.report = Report(metadata, recovery, self._execution)
@@ -308,7 +309,7 @@ class MigrationRun(DataRun):
 
 
 def _named(metadata: Metadata) -> list[dict[str, str]]:
-    """The first items that were not copied or could not be proven, and why; the migration's record has all of them."""
+    """The first items that were not copied or proven, and why. The migration's record has all of them."""
     found = [*metadata.get("problems", ()), *metadata.get("conflicts", ())]
     return [
         {"item": str(each.get("item", each["key"])), "reason": str(each["reason"])} for each in found[:_NAMED]
@@ -318,10 +319,10 @@ def _named(metadata: Metadata) -> list[dict[str, str]]:
 def _ended_by_itself(
     carrying: Carrying, wanted: MigrationRequest, clock: Callable[[], float]
 ) -> Metadata | None:
-    """Wait for what an earlier command left running; the summary, when that came to the migration's end.
+    """Wait for an execution that an earlier command left running. Returns the summary when it ended the migration.
 
-    One that was killed copies on, and a second one beside it would do everything twice. One that was stopped
-    skips what it had not begun: once the stop is forgotten it would count that as missing, and take all back.
+    The execution of a killed command copies on, and a second one beside it would do everything twice. A stopped one
+    skips the rest. If the stop were forgotten, it would count the rest as missing and undo everything.
     """
     migration = carrying.migration(wanted.target, wanted.migration_id)
     known = migration.known(wanted.entries)

@@ -1,7 +1,7 @@
-"""How far a migration is, read from the results that its batches leave.
+"""The progress of a migration, read from the results of its batches.
 
-A look is one listing, and one read for each batch that has finished since the last. What the calls that are still
-copying have noted is read too, of the first few open batches, every three seconds: large objects take minutes.
+A look is one listing, and one read for each batch that has finished since the last look. Every three seconds the notes
+of the first few running batches are read too, as large objects take minutes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class MigrationProgress:
         return (self.of_items - self.items) / self.rate if self.rate else None
 
     def in_words(self, region: str) -> StepWork:
-        """The same as listeners are told of it."""
+        """The same in words."""
         said = f"{size(self.bytes)} of {size(self.of_bytes)}, {self.rate:,.0f}/s"
         return StepWork(said, region, self.items, self.of_items, self.seconds_left)
 
