@@ -1,13 +1,13 @@
-"""The permissions boundary of the roles that the program makes: the most that any of them may ever do.
+"""The permissions boundary of the environment's roles: the most that any of them may ever do.
 
-What no statement here allows, no role of the environment can do, whoever writes its policies (IAM User Guide,
-"Permissions boundaries for IAM entities"). So whoever may create roles only with this boundary cannot make one that
-does more: it names what the environment is made of and what `carry` names, in whatever region, and nothing else that
-holds data. Keys of the environment are known by their tags; that others decrypt what they are not named for bounds what
-lies under them.
+A role can do nothing that no statement here allows, whatever its policies say (IAM User Guide, "Permissions boundaries
+for IAM entities"). So a caller that may create roles only with this boundary cannot create one that does more. The
+boundary names the parts of the environment and what `carry` names, in every region, and nothing else that holds data.
+The environment's keys are known by their tags. The keys of carried data have no known name: their own policies, and the
+rights on the data, limit their use.
 
-A region in a name is the one that the request is made in, and of a bucket a pattern of its form. So another region, or
-another entry of `carry`, asks for the boundary anew, as for the policies of the pipeline's roles.
+A region in a name is the region of the request; in the name of a bucket it is a pattern of its form. So a new region or
+entry of `carry` needs a new boundary, and new policies of the pipeline's roles.
 """
 
 from __future__ import annotations
@@ -68,23 +68,23 @@ _ON_SECRETS = sorted({*_ON_VALUES, *CREATE_SECRET, _SEE})
 
 
 def boundary_statements(config: MigrationConfig) -> list[Statement]:
-    """What roles of the environment may do at most, in every region, and what is refused whatever else allows it.
+    """Return the most that the environment's roles may do in every region, and what is always denied.
 
-    Refused is said outright, because what a bucket's or role's own policy gives to a session by its name is not
-    bounded by what is merely not allowed here (the same page, "Evaluating effective permissions with boundaries").
+    Some actions are denied explicitly. A resource policy can give rights to a session by its name. An implicit deny of
+    the boundary does not limit those (the same page, "Evaluating effective permissions with boundaries").
     """
     return _fitting(config)[0]
 
 
 def names_what_is_carried(config: MigrationConfig) -> bool:
-    """Whether the boundary has room for what `carry` names; else it lets all data of those kinds be reached."""
+    """Return whether the boundary has room to name what `carry` names. Otherwise it allows all data of those kinds."""
     return _fitting(config)[1]
 
 
 def _fitting(config: MigrationConfig) -> tuple[list[Statement], bool]:
-    """The narrowest statements that a managed policy takes, and whether they name what is carried.
+    """Return the narrowest statements that fit into a managed policy, and whether they name what is carried.
 
-    A role has one boundary, so there are no more characters than of one policy.
+    A role has one boundary, so there is room for one policy.
     """
     for narrow in (3, 2, 1, 0):
         found = list(_Bounds(config, narrow).statements())
@@ -94,17 +94,18 @@ def _fitting(config: MigrationConfig) -> tuple[list[Statement], bool]:
 
 
 class _Bounds:
-    """The statements. Of several services one has all that needs no condition: an action fits its own resources alone.
+    """The statements of the boundary. Statements without a condition are merged over several services: an action
+    applies only to resources of its own service.
 
     Args:
-        narrow: 3, everything by its name. 2: names that were shortened share a pattern. 1: so do regions in the names
-            of buckets that are carried. 0: what is carried has no names.
+        narrow: 3 names everything. With 2, shortened names share a pattern. With 1, the names of carried buckets have
+            one pattern for all regions. With 0, carried data is not named.
     """
 
     def __init__(self, config: MigrationConfig, narrow: int) -> None:
         self.config = config
         together = narrow < 3
-        # A bucket's region is not always that of the request: a copy reads its source through its target's.
+        # The region of a bucket is not always that of the request: a copy reads its source from the target's region.
         self.placed = Reach(config, True, together=together)
         self.carried = Reach(config, narrow > 1, together=together)
         self.here = Reach(config, True, together=together, asked=True)
@@ -120,13 +121,13 @@ class _Bounds:
             "Count", [_COUNTS], ["*"], condition={"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}}
         )
         yield deny("NoIdentities", ["iam:*", "organizations:*", "sts:AssumeRole"], ["*"])
-        # The state is the command's alone.
+        # Only the command itself may use the state.
         if bucket := parse_state_url(self.config.state).bucket:
             state = f"arn:{self.here.partition}:s3:::{bucket}"
             yield deny("NoState", ["s3:*"], [state, f"{state}/*"])
 
     def _own(self) -> list[str]:
-        """The environment's functions, machines, topics, queues, logs and configuration."""
+        """Return the environment's functions, state machines, topics, queues, logs and configuration."""
         here, names = self.here, self.config.names
         secret = here.names(named.DEPLOYMENT_CONFIG_SECRET)
         functions = (names.function_log_group(each) for each in here.names(named.FUNCTION, named.WORKER))
@@ -144,7 +145,7 @@ class _Bounds:
             *here.arns("ssm", "parameter{}", here.names(named.DEPLOYMENT_CONFIG_PARAMETER)),
             *here.arns("secretsmanager", "secret:{}-??????", secret),
             *here.arns("logs", "log-group:{}", groups),
-            # Lambda's, which have no name before they are there (`statement.EVERY_OF_A_TYPE`).
+            # Lambda's network interfaces have no known name before they exist (`statement.EVERY_OF_A_TYPE`).
             here.arn("ec2", "*"),
         ]
 
@@ -168,7 +169,11 @@ class _Bounds:
         )
 
     def _keys(self) -> Iterator[Statement]:
-        """Keys are used through their services alone; the environment's own not where there is no room to say so."""
+        """Yield the statements on KMS keys.
+
+        Each key may only be used through its service (kms:ViaService). Where the policy would grow too long, the
+        environment's own keys lose this condition.
+        """
         every, (arns, aliases) = [self.here.arn("kms", "key/*")], self.carried.carried_keys
         ours: Condition = {"StringEquals": self.here.tags("aws:ResourceTag")}
         services = carried.services(self.config)
@@ -191,7 +196,7 @@ class _Bounds:
             yield allow("CarriedKeysByAlias", USE_KEY, every, condition=joined(carrying, having))
 
     def _carried(self) -> Iterator[Statement]:
-        """Parameters and secrets that `carry` names."""
+        """Yield the statements on parameters and secrets that `carry` names."""
         here = self.here
         paths, secrets, tags = here.carried_paths, here.carried_secrets, here.carried_tags
         every_secret = here.arn("secretsmanager", "secret:*")
@@ -221,9 +226,9 @@ class _Bounds:
                 f"MakeTaggedSecrets{number}",
                 CREATE_SECRET,
                 [every_secret],
-                # Whoever tags a secret that is there names it: with these tags it would become the worker's.
+                # A request that tags an existing secret names it. With these tags the secret would become the worker's.
                 condition={"StringEquals": given, "Null": {"secretsmanager:SecretId": "true"}},
             )
         if tags:
-            # One that is not there yet has no tags to ask for.
+            # A secret that does not exist yet has no tags.
             yield allow("SeeSecrets", [_SEE], [every_secret])

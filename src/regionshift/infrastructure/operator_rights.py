@@ -1,15 +1,15 @@
-"""What a pipeline's roles may do: just what the commands need on one environment, from its settings alone.
+"""The rights of a pipeline's roles: only what the commands need on one environment, derived from its settings alone.
 
-Three roles: ``preview`` reads (`preview`, `status`, `diff`, `drift`, `doctor`, the plan of a `promote`), ``operate``
-works on data (`migrate`, its `rollback`, `validate`, `status`), ``deploy`` does everything. What the engine needs of
-each resource type is the table in `rights.py`; what the commands ask of AWS themselves stands here, beside the resource
-that they ask it of.
+There are three roles. ``preview`` reads (`preview`, `status`, `diff`, `drift`, `doctor`, the plan of a `promote`).
+``operate`` works on data (`migrate`, its `rollback`, `validate`, `status`). ``deploy`` does everything. The table in
+`rights.py` says what the engine needs for each resource type. This file adds what the commands themselves ask of AWS,
+beside the resource that they ask about.
 
-What has a name is named (`reach.py`); in which regions a request may be made at all says ``aws:RequestedRegion``. What
-AWS names (parts of networks, keys) is known by its tags.
+The statements name each resource that has a name (`reach.py`), and ``aws:RequestedRegion`` limits the regions of
+requests. Parts of networks and keys, which AWS names itself, are known by their tags.
 
-The policies are those of the settings as they stand. A feature or region that is new in the settings needs them made
-anew before its `up`; one that is taken out, after it.
+The policies follow the current settings. Update them before the `up` that adds a feature or region, and after the `up`
+that removes one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ PREVIEW, DEPLOY, OPERATE = PipelineRole.PREVIEW, PipelineRole.DEPLOY, PipelineRo
 
 @dataclass(frozen=True)
 class ExplainedStatement:
-    """A statement, and in a sentence why the role needs it."""
+    """A statement, and a sentence that says why the role needs it."""
 
     statement: Statement
     why: str
@@ -67,16 +67,16 @@ class ManagedPolicy:
 
     @property
     def document(self) -> str:
-        """What ``aws iam create-policy --policy-document`` takes."""
+        """The argument of ``aws iam create-policy --policy-document``."""
         statements = [each.statement for each in self.statements]
         return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
 
 
 def operator_policies(config: MigrationConfig, role: PipelineRole) -> tuple[ManagedPolicy, ...]:
-    """The policies of a role for one environment: of 6,144 characters at most each, as few as that takes.
+    """Return the policies of a role for one environment, as few as possible, each of at most 6,144 characters.
 
-    Where that would be more than a role takes (`settings.quotas.MANAGED_POLICIES`), regions are named by one pattern
-    for all of them, and so are names that were shortened.
+    If a role cannot have that many (`settings.quotas.MANAGED_POLICIES`), one pattern stands for all regions, and
+    shortened names share patterns too.
     """
     for by_form in (True, False):
         rows = statements_of(config, role, by_form=by_form)
@@ -94,14 +94,14 @@ def operator_policies(config: MigrationConfig, role: PipelineRole) -> tuple[Mana
 
 
 def reaches_beyond(config: MigrationConfig, role: PipelineRole) -> list[tuple[str, str]]:
-    """In what way the policies of a role let it reach beyond its environment, and what to do; mostly none."""
+    """Return how the policies of a role reach beyond its environment, each with a remedy. Mostly there is nothing."""
     found = []
     if role == DEPLOY and config.access.boundary is None:
         found.append(
             (
-                "Without `access.boundary` whoever has this role can give the environment's roles every right of the"
+                "Without `access.boundary`, a person with this role can give the environment's roles every right in the"
                 " account, and use them",
-                "`regionshift bootstrap` makes a boundary",
+                "`regionshift bootstrap` creates a boundary",
             )
         )
     named = [
@@ -115,7 +115,7 @@ def reaches_beyond(config: MigrationConfig, role: PipelineRole) -> list[tuple[st
         if not names_what_is_carried(config):
             found.append(
                 (
-                    "`carry` names more than a permissions boundary has room for: through a role of the environment"
+                    "`carry` names more than fits into a permissions boundary: through a role of the environment,"
                     " this role reaches all data of the kinds that are carried",
                     "shorten `carry`",
                 )
@@ -123,8 +123,8 @@ def reaches_beyond(config: MigrationConfig, role: PipelineRole) -> list[tuple[st
     if shared := sorted({name.rpartition(":")[2] for name in named if SHORTENED in name}):
         found.append(
             (
-                "Names of this environment are shortened, and there is room for what they begin with alone: another"
-                f" environment of the project with shortened names is reached too, such as by {shared[0]}",
+                "Names of this environment are shortened, and the policies have room only for their beginning: they"
+                f" also reach another environment of the project with shortened names, such as by {shared[0]}",
                 "shorten the names of project and environment",
             )
         )
@@ -134,10 +134,11 @@ def reaches_beyond(config: MigrationConfig, role: PipelineRole) -> list[tuple[st
 def statements_of(
     config: MigrationConfig, role: PipelineRole, *, by_form: bool = True
 ) -> list[ExplainedStatement]:
-    """Every statement of a role, before they are packed into policies; each Sid once.
+    """Return every statement of a role, before they are packed into policies. Each Sid occurs once.
 
     Args:
-        by_form: regions in names are patterns of their own forms (``??-west-?``); else one pattern for all.
+        by_form: each region in a name becomes the pattern of its own form (``??-west-?``). Otherwise one pattern stands
+            for all.
     """
     reach = Reach(config, by_form)
     return [
@@ -153,7 +154,8 @@ class _Row:
     """One statement.
 
     Args:
-        actions: by the role that has it. look: why roles have it that only look; as ``why`` when that says it all.
+        actions: by role.
+        look: why the reading roles have the statement; left out where ``why`` holds for them too.
     """
 
     sid: str
@@ -164,12 +166,12 @@ class _Row:
     look: str = ""
 
     def reason(self, role: PipelineRole) -> str:
-        """Why this role has it."""
+        """Return why this role has the statement."""
         return self.why if role == DEPLOY else self.look or self.why
 
 
 def _each(roles: Iterable[PipelineRole], actions: Iterable[str]) -> dict[PipelineRole, tuple[str, ...]]:
-    """The same actions for several roles."""
+    """Return the same actions for several roles."""
     return dict.fromkeys(roles, tuple(actions))
 
 
@@ -192,19 +194,19 @@ def _buckets(reach: Reach) -> Iterator[_Row]:
     listing = _named("s3", "ListBucket ListBucketVersions")
     yield _Row(
         "MakeBuckets",
-        "Makes the environment's buckets with their tags; a bucket that is not there yet has no owner to ask for.",
+        "Creates the environment's buckets with their tags. A bucket that does not exist yet has no owner to check.",
         {DEPLOY: _named("s3", "CreateBucket TagResource")},
         own,
         reach.here,
     )
     yield _Row(
         "Buckets",
-        "Sets how the buckets are kept, reads it back, and lists what is in them.",
+        "Sets and reads the configuration of the buckets, and lists their objects.",
         {
             DEPLOY: _without(
                 [
                     *_of("s3", reach.writes("s3/")),
-                    # Taken away before a bucket is emptied, whether the settings have it or not.
+                    # Replication is removed before a bucket is emptied, whatever the settings say.
                     "s3:PutReplicationConfiguration",
                     *reads,
                     *listing,
@@ -217,33 +219,33 @@ def _buckets(reach: Reach) -> Iterator[_Row]:
         },
         own,
         reach.owned,
-        look="Reads how the buckets are kept, and lists what is in them.",
+        look="Reads the configuration of the buckets, and lists their objects.",
     )
     yield _Row(
         "Objects",
-        "A change of primary copies, proves and takes back what the deployment bucket holds; records and probes lie"
-        " there too, and `destroy` empties it.",
+        "A change of primary copies, checks and undoes objects of the deployment bucket. Records and probes are there"
+        " too, and `destroy` empties it.",
         {DEPLOY: [*READ_OBJECTS, *WRITE_OBJECTS]},
         [f"{bucket}/*" for bucket in deployment],
         reach.owned,
     )
     yield _Row(
         "EmptyBuckets",
-        "`destroy` empties the other buckets before they go.",
+        "`destroy` empties the other buckets before it deletes them.",
         {DEPLOY: _named("s3", "AbortMultipartUpload DeleteObject DeleteObjectVersion")},
         [f"{bucket}/*" for bucket in own if bucket not in deployment],
         reach.owned,
     )
     yield _Row(
         "Records",
-        "The records of migrations say how each stands and how it is taken back.",
+        "The records of migrations say how each went, and how to undo it.",
         {PREVIEW: ["s3:GetObject"], OPERATE: _named("s3", "DeleteObject GetObject PutObject")},
         [f"{bucket}/{folder}*" for bucket in deployment for folder in OWNED],
         reach.owned,
     )
     yield _Row(
         "Probes",
-        "`validate` and `migrate` measure replication by an object that they put and take away with its versions.",
+        "`validate` and `migrate` measure replication with an object that they put and delete with its versions.",
         {OPERATE: _named("s3", "DeleteObject DeleteObjectVersion GetObject PutObject")},
         [f"{bucket}/{PROBES}*" for bucket in deployment],
         reach.owned,
@@ -261,14 +263,14 @@ def _keys(reach: Reach) -> Iterator[_Row]:
     every = [reach.arn("kms", "key/*")]
     reads = _without(reach.reads("kms/"), "kms:ListAliases")
     aliases = _of("kms", reach.writes("kms/alias"))
-    # A key that is made has no alias and no tags yet; what has an alias or other tags is left alone.
+    # A new key has no alias and no tags yet. A key with an alias or other tags cannot be touched.
     new: Condition = {
         "StringEqualsIfExists": reach.tags("aws:ResourceTag"),
         "Null": {"kms:ResourceAliases": "true"},
     }
     yield _Row(
         "MakeKeys",
-        "Makes the regions' keys with the environment's tags, which AWS allows only where no key is named (KMS"
+        "Creates the regions' keys with the environment's tags. AWS allows this only without a named key (KMS"
         " Developer Guide, 'Controlling access to tags').",
         {DEPLOY: _named("kms", "CreateKey TagResource")},
         ["*"],
@@ -276,14 +278,14 @@ def _keys(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "NewKeyPolicies",
-        "Who makes a key must be allowed to change its policy later (KMS API Reference, CreateKey).",
+        "AWS creates a key only for callers that may change its policy later (KMS API Reference, CreateKey).",
         {DEPLOY: ["kms:PutKeyPolicy"]},
         every,
         joined(reach.here, new),
     )
     yield _Row(
         "Keys",
-        "Looks after the environment's keys, which are known by their tags, and schedules their deletion.",
+        "Manages the environment's keys, which are known by their tags, and schedules their deletion.",
         {
             DEPLOY: [*_without(_of("kms", reach.writes("kms/")), "kms:CreateKey"), *reads],
             PREVIEW: reads,
@@ -291,7 +293,7 @@ def _keys(reach: Reach) -> Iterator[_Row]:
         },
         every,
         reach.ours,
-        look="Looks whether the environment's keys, which are known by their tags, can be used and turn.",
+        look="Checks that the environment's keys, which are known by their tags, can be used and are rotated.",
     )
     yield _Row(
         "Aliases",
@@ -302,7 +304,7 @@ def _keys(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "UseKeys",
-        "What is written and read through other services lies under the environment's keys.",
+        "Data that is written and read through other services is under the environment's keys.",
         {
             DEPLOY: USE_KEY,
             PREVIEW: ["kms:Decrypt"],
@@ -313,7 +315,7 @@ def _keys(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "SealRecords",
-        "A record is acted on only when its seal is right, and who writes one seals it.",
+        "Regionshift acts only on records with a valid seal, and seals those that it writes.",
         _each(PipelineRole, ["kms:GenerateMac"]),
         every,
         reach.ours,
@@ -324,10 +326,10 @@ def _other_keys(reach: Reach) -> Iterator[_Row]:
     config = reach.config
     arns, aliases = reach.carried_keys
     see = _each(PipelineRole, ["kms:DescribeKey"])
-    yield _Row("CarriedKeys", "Whether a key that `carry` names can be used is asked beforehand.", see, arns)
+    yield _Row("CarriedKeys", "Checks beforehand that a key that `carry` names can be used.", see, arns)
     yield _Row(
         "CarriedKeysByAlias",
-        "The same of those that it names by an alias.",
+        "Checks the keys that `carry` names by an alias.",
         see,
         [reach.arn("kms", "key/*")] if aliases else [],
         joined(reach.here, {"ForAnyValue:StringLike": {"kms:ResourceAliases": aliases}}),
@@ -338,8 +340,8 @@ def _other_keys(reach: Reach) -> Iterator[_Row]:
     for role, used in through.items():
         yield _Row(
             "ReadWithKeys",
-            "What `carry` or application.secrets names may lie under keys of its own, whose ids the settings do not"
-            " tell; the keys' own policies bound this too.",
+            "The data that `carry` or application.secrets names may have keys of its own, whose ids the settings do"
+            " not name. The keys' own policies limit this too.",
             {role: ["kms:Decrypt"]},
             [reach.arn("kms", "key/*")] if used else [],
             joined(reach.here, reach.through(*used)),
@@ -361,15 +363,15 @@ def _roles(reach: Reach) -> Iterator[_Row]:
     policies = reach.arns("iam", "policy/{}", _policies(reach), "")
     yield _Row(
         "MakeRoles",
-        "Makes the environment's roles, and says what they may do and who may take them"
-        + (", under the permissions boundary alone." if reach.boundary else "."),
+        "Creates the environment's roles, and sets their rights and who may assume them"
+        + (", only under the permissions boundary." if reach.boundary else "."),
         {DEPLOY: [action for action in bound if action in writes]},
         arns,
         reach.boundary,
     )
     yield _Row(
         "Roles",
-        "Changes and deletes the roles, and reads them back.",
+        "Changes, deletes and reads the roles.",
         {
             DEPLOY: [*_without(writes, *bound, *attach, "iam:PassRole"), *reach.reads("iam/role")],
             PREVIEW: reach.reads("iam/role"),
@@ -379,14 +381,14 @@ def _roles(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "AttachPolicies",
-        "What the worker may carry stands in managed policies where its inline ones have no room; no others are given.",
+        "Attaches the worker's managed policies, for rights that do not fit into its inline policies, and no others.",
         {DEPLOY: [action for action in attach if action in writes]},
         arns,
         joined(reach.boundary, {"ArnLike": {"iam:PolicyARN": policies}}),
     )
     yield _Row(
         "Policies",
-        "Makes and changes those policies, and looks whether one is left.",
+        "Creates and changes those policies, and checks whether one is left.",
         {
             DEPLOY: [*_of("iam", reach.writes("iam/policy:")), *reach.reads("iam/policy:"), "iam:GetPolicy"],
             PREVIEW: reach.reads("iam/policy:") if managed else [],
@@ -396,7 +398,7 @@ def _roles(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "Boundary",
-        "Looks before a change whether the permissions boundary exists, and allows what the settings need.",
+        "Checks before a change that the permissions boundary exists, and allows what the settings need.",
         _each((DEPLOY, PREVIEW), _named("iam", "GetPolicy GetPolicyVersion")),
         [reach.config.access.boundary] if reach.config.access.boundary else [],
     )
@@ -404,14 +406,14 @@ def _roles(reach: Reach) -> Iterator[_Row]:
         service = passed.service.partition(".")[0]
         yield _Row(
             f"PassTo{service.title().replace('-', '')}",
-            f"Gives {passed.service} the roles that are made for it; no other service gets them.",
+            f"Passes to {passed.service} the roles that are made for it; no other service gets them.",
             {DEPLOY: ["iam:PassRole"] if reach.writes(kind.removeprefix("aws:")) else []},
             reach.arns("iam", "role/{}", reach.names(*passed.roles), ""),
             {"StringEquals": {"iam:PassedToService": passed.service}},
         )
     yield _Row(
         "OwnRights",
-        "Before anything is changed IAM is asked whether who deploys may do it, and who these credentials are.",
+        "Asks IAM before a change whether the deploying role may make it, and whose credentials these are.",
         _each((PREVIEW, DEPLOY), _named("iam", "GetRole SimulatePrincipalPolicy")),
         [role.arn(reach.config) for role in (PREVIEW, DEPLOY)],
     )
@@ -435,14 +437,14 @@ def _network(reach: Reach) -> Iterator[_Row]:
     new = [part for part in parts if part != "security-group" or "ec2:CreateSecurityGroup" in made]
     yield _Row(
         "MakeNetworks",
-        "Makes the parts of the VPCs, each with the environment's tags from the first.",
+        "Creates the parts of the VPCs, each with the environment's tags.",
         {DEPLOY: made},
         [reach.arn("ec2", f"{part}/*") for part in new],
         reach.as_ours,
     )
     yield _Row(
         "TagNewNetworks",
-        "Puts those tags on them, as they are made and not otherwise.",
+        "Puts those tags on them, only as they are created.",
         {DEPLOY: ["ec2:CreateTags"]},
         [reach.arn("ec2", f"{part}/*") for part in new],
         joined(
@@ -452,15 +454,14 @@ def _network(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "Networks",
-        "Joins, changes and deletes what has the environment's tags.",
+        "Connects, changes and deletes the parts that have the environment's tags.",
         {DEPLOY: _without(writes, "ec2:CreateVpc")},
         [reach.arn("ec2", f"{part}/*") for part in parts],
         reach.ours,
     )
     yield _Row(
         "ClaimDefaultGroup",
-        "A VPC's default security group is there without tags: it gets the environment's, and only as one that has"
-        " none yet.",
+        "Tags the default security group of a VPC, which AWS creates without tags, and only while it has none.",
         {DEPLOY: ["ec2:CreateTags"]},
         [reach.arn("ec2", "security-group/*")],
         joined(
@@ -473,7 +474,7 @@ def _network(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "PrivateNames",
-        "Interface endpoints answer under the services' own names.",
+        "Connects interface endpoints with the private names of the services.",
         {DEPLOY: _of("route53", reach.writes(*kinds))},
         [f"arn:{reach.partition}:route53:::hostedzone/*"],
         {
@@ -484,7 +485,7 @@ def _network(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "SeeVpcs",
-        "Of all that is read of networks this alone can be bound to the environment's.",
+        "Reads attributes of the environment's VPCs. AWS can limit no other read of networks.",
         _each((PREVIEW, DEPLOY), [attribute]),
         [reach.arn("ec2", "vpc/*")],
         reach.ours,
@@ -493,7 +494,7 @@ def _network(reach: Reach) -> Iterator[_Row]:
     see += _named("ec2", "DescribeAvailabilityZones DescribeRegions")
     yield _Row(
         "SeeNetworks",
-        "Lists of EC2 can be bound to regions and to nothing else.",
+        "Lists parts of networks. AWS limits these lists only by region.",
         {
             DEPLOY: [*see, *(each for each in reach.reads("lambda/") if each.startswith("ec2:"))],
             PREVIEW: see,
@@ -509,7 +510,7 @@ def _functions(reach: Reach) -> Iterator[_Row]:
     check = "lambda:GetFunctionConfiguration"
     yield _Row(
         "Functions",
-        "Makes, changes and deletes the function and the worker, and reads how they are set.",
+        "Creates, changes and deletes the function and the worker, and reads their settings.",
         {
             DEPLOY: [*_of("lambda", reach.writes("lambda/")), *reads, check],
             PREVIEW: reads,
@@ -517,11 +518,11 @@ def _functions(reach: Reach) -> Iterator[_Row]:
         },
         reach.arns("lambda", "function:{}", reach.names(named.FUNCTION, named.WORKER)),
         reach.here,
-        look="Reads how the function and the worker are set.",
+        look="Reads the settings of the function and the worker.",
     )
     yield _Row(
         "CallFunction",
-        "`validate` and the bake after a wave ask the function itself.",
+        "`validate` and the bake after a wave call the function.",
         _each((DEPLOY, OPERATE), ["lambda:InvokeFunction"]),
         reach.arns("lambda", "function:{}", reach.names(named.FUNCTION)),
         reach.here,
@@ -533,14 +534,14 @@ def _logs(reach: Reach) -> Iterator[_Row]:
     functions = [
         reach.config.names.function_log_group(name) for name in reach.names(named.FUNCTION, named.WORKER)
     ]
-    # Tags are of the group without, all else of it with what it holds (CloudWatch Logs User Guide, "Overview of
-    # managing access permissions", "Resources and operations").
+    # Tags need the ARN of the group alone, everything else the ARN with its contents (CloudWatch Logs User Guide,
+    # "Overview of managing access permissions", "Resources and operations").
     held = [f"{name}{end}" for name in functions for end in ("", ":*")]
     under = named.STATE_MACHINE_LOG_GROUP.under
     reads = _without(reach.reads("cloudwatch/logGroup"), "logs:DescribeLogGroups")
     yield _Row(
         "LogGroups",
-        "Makes the log groups, sets how long they keep, and deletes them.",
+        "Creates the log groups, sets their retention, and deletes them.",
         {DEPLOY: [*_of("logs", reach.writes("cloudwatch/logGroup")), *reads], PREVIEW: reads},
         reach.arns("logs", "log-group:{}", [*paths, *(f"{under}{path}" for path in paths), *held]),
         reach.here,
@@ -552,7 +553,7 @@ def _monitoring(reach: Reach) -> Iterator[_Row]:
     reads = _without(reach.reads("cloudwatch/metricAlarm"), "cloudwatch:DescribeAlarms")
     yield _Row(
         "Alarms",
-        "Makes, changes and deletes the environment's alarms.",
+        "Creates, changes and deletes the environment's alarms.",
         {DEPLOY: [*reach.writes("cloudwatch/metricAlarm"), *reads], PREVIEW: reads},
         reach.arns("cloudwatch", "alarm:{}", _alarms(reach)),
         reach.here,
@@ -560,7 +561,7 @@ def _monitoring(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "SeeAlarms",
-        "A bake watches alarms, those of deployment.alarms too, and `validate` and `status` say which are red.",
+        "A bake watches alarms, also those of deployment.alarms. `validate` and `status` say which are red.",
         _each(PipelineRole, ["cloudwatch:DescribeAlarms"]),
         [reach.arn("cloudwatch", "alarm:*")],
         reach.watched,
@@ -569,7 +570,7 @@ def _monitoring(reach: Reach) -> Iterator[_Row]:
     reads = reach.reads("cloudwatch/dashboard")
     yield _Row(
         "Dashboards",
-        "Makes, changes and deletes the dashboards.",
+        "Creates, changes and deletes the dashboards.",
         {DEPLOY: [*reach.writes("cloudwatch/dashboard"), *reads], PREVIEW: reads},
         reach.arns("cloudwatch", "dashboard/{}", reach.names(*dashboards), ""),
         reach.here,
@@ -593,7 +594,7 @@ def _messages(reach: Reach) -> Iterator[_Row]:
     reads = [each for each in reach.reads("sns/") if has_resource(each)]
     yield _Row(
         "Topics",
-        "Makes, changes and deletes the topics of deployments and alarms.",
+        "Creates, changes and deletes the topics of deployments and alarms.",
         {
             DEPLOY: [*writes, *reads, "sns:ListSubscriptionsByTopic"],
             PREVIEW: reads,
@@ -601,11 +602,11 @@ def _messages(reach: Reach) -> Iterator[_Row]:
         },
         reach.arns("sns", "{}", reach.names(named.DEPLOYMENT_TOPIC, named.ALARM_TOPIC)),
         reach.here,
-        look="Reads how the topics are set.",
+        look="Reads the settings of the topics.",
     )
     yield _Row(
         "Subscriptions",
-        "SNS lets subscriptions be bound to nothing but regions.",
+        "Manages subscriptions. SNS limits this only by region.",
         {
             DEPLOY: [
                 each for each in (*reach.writes("sns/"), *reach.reads("sns/")) if not has_resource(each)
@@ -617,7 +618,7 @@ def _messages(reach: Reach) -> Iterator[_Row]:
     )
     yield _Row(
         "TellTopic",
-        "Runs are told on the deployment topic, and `validate` sends a test message.",
+        "Publishes the news of runs to the deployment topic. `validate` sends a test message.",
         _each((DEPLOY, OPERATE), ["sns:Publish"]),
         reach.arns("sns", "{}", reach.names(named.DEPLOYMENT_TOPIC)),
         reach.here,
@@ -625,11 +626,11 @@ def _messages(reach: Reach) -> Iterator[_Row]:
     reads = reach.reads("sqs/")
     yield _Row(
         "Queues",
-        "Makes, changes and deletes the queues of dead letters.",
+        "Creates, changes and deletes the queues of dead letters.",
         {DEPLOY: [*_of("sqs", reach.writes("sqs/")), *reads], PREVIEW: reads},
         reach.arns("sqs", "{}", reach.names(named.DEAD_LETTERS)),
         reach.here,
-        look="Reads how the queues of dead letters are set.",
+        look="Reads the settings of the queues of dead letters.",
     )
 
 
@@ -638,16 +639,16 @@ def _configuration(reach: Reach) -> Iterator[_Row]:
     reads = _of("ssm", _without(reach.reads("ssm/"), "ssm:DescribeParameters"))
     yield _Row(
         "Parameters",
-        "Keeps the configuration and the application's secrets as parameters below the environment's own paths.",
+        "Writes the configuration and the application's secrets as parameters under the environment's own paths.",
         {DEPLOY: [*_of("ssm", reach.writes("ssm/")), *reads], PREVIEW: reads},
         reach.arns("ssm", "parameter{}", paths),
         reach.here,
-        look="Reads the parameters below the environment's own paths, values too, which `drift` compares.",
+        look="Reads the parameters under the environment's own paths, also the values, which `drift` compares.",
     )
     reads = reach.reads("secretsmanager/")
     yield _Row(
         "Secrets",
-        "Keeps the configuration and the application's secrets in Secrets Manager, below the environment's own names.",
+        "Writes the configuration and the application's secrets to Secrets Manager, under the environment's own names.",
         {
             DEPLOY: [*_of("secretsmanager", reach.writes("secretsmanager/")), *reads],
             PREVIEW: reads,
@@ -655,11 +656,11 @@ def _configuration(reach: Reach) -> Iterator[_Row]:
         },
         reach.arns("secretsmanager", "secret:{}", (path.removeprefix("/") for path in paths)),
         reach.here,
-        look="Reads the secrets below the environment's own names, values too where `drift` compares them.",
+        look="Reads the secrets under the environment's own names, also the values where `drift` compares them.",
     )
     yield _Row(
         "SecretSources",
-        "The values of application.secrets that come from secrets are read for a release, and looked for by `promote`.",
+        "Reads the secrets that application.secrets names, for a release. `promote` checks that they exist.",
         _each((PREVIEW, DEPLOY), _named("secretsmanager", "DescribeSecret GetSecretValue")),
         _secret_sources(reach.config, reach),
         reach.here,
@@ -667,11 +668,13 @@ def _configuration(reach: Reach) -> Iterator[_Row]:
 
 
 def _secret_sources(config: MigrationConfig, reach: Reach | None = None) -> list[str]:
-    """ARN patterns of the secrets that values come from; without ``reach`` their names as the settings have them."""
+    """Return ARN patterns of the secrets that values come from. Without ``reach``, return their names as in the
+    settings.
+    """
     found = once(source.secret for source in config.application.secrets.values() if source.secret)
     if reach is None:
         return found
-    # Behind a name Secrets Manager puts a dash and six characters (User Guide, "What's in a Secrets Manager secret?").
+    # Secrets Manager adds a dash and six characters to a name (User Guide, "What's in a Secrets Manager secret?").
     return [
         pattern
         for name in found
@@ -686,22 +689,22 @@ def _state_machines(reach: Reach) -> Iterator[_Row]:
     reads = reach.reads("sfn/")
     yield _Row(
         "StateMachines",
-        "Makes, changes and deletes the state machines that run migrations.",
+        "Creates, changes and deletes the state machines that run migrations.",
         {DEPLOY: [*_without(_of("states", reach.writes("sfn/")), *_LISTS), *reads], PREVIEW: reads},
         reach.arns("states", "stateMachine:{}", machines),
         reach.here,
-        look="Reads how the state machines are set.",
+        look="Reads the settings of the state machines.",
     )
     yield _Row(
         "StartMigrations",
-        "A migration and its way back are executions of the state machine.",
+        "Starts migrations and rollbacks, which are executions of the state machine.",
         _each((DEPLOY, OPERATE), ["states:StartExecution"]),
         reach.arns("states", "stateMachine:{}", machines),
         reach.here,
     )
     yield _Row(
         "FollowMigrations",
-        "The command follows an execution to its end, and stops one that is taken back.",
+        "Follows an execution to its end, and stops one that is rolled back.",
         _each((DEPLOY, OPERATE), _named("states", "DescribeExecution StopExecution")),
         reach.arns("states", "execution:{}:*", machines),
         reach.here,
@@ -709,13 +712,13 @@ def _state_machines(reach: Reach) -> Iterator[_Row]:
 
 
 def _carried(reach: Reach) -> Iterator[_Row]:
-    """What a plan of a migration and `status --verify` read, with the rights of whoever runs the command."""
+    """Yield the rights to what a plan of a migration and `status --verify` read, with the rights of the caller."""
     both = (DEPLOY, OPERATE)
     for number, (account, (buckets, objects)) in enumerate(sorted(reach.carried_buckets.items())):
         where = joined(reach.here, within(account))
         yield _Row(
             f"CarriedBuckets{number or ''}",
-            "A plan looks how the buckets of `carry.s3` are kept and lists them.",
+            "A plan reads the configuration of the buckets of `carry.s3` and lists them.",
             {
                 **_each(both, [*_SEE_CARRIED, *_named("s3", "GetBucketOwnershipControls ListBucket")]),
                 PREVIEW: _SEE_CARRIED,
@@ -725,14 +728,14 @@ def _carried(reach: Reach) -> Iterator[_Row]:
         )
         yield _Row(
             f"CarriedObjects{number or ''}",
-            "It compares their objects below the prefixes that are named, and `status --verify` proves them again.",
+            "A plan compares their objects under the named prefixes, and `status --verify` checks them again.",
             _each(both, _COMPARE_OBJECTS),
             objects,
             where,
         )
     yield _Row(
         "CarriedParameters",
-        "A plan compares the parameters of `carry.ssm`, and their values where they are rewritten.",
+        "A plan compares the parameters of `carry.ssm`, also their values where they are rewritten.",
         _each(both, _named("ssm", "GetParameter ListTagsForResource")),
         reach.arns("ssm", "parameter{}*", reach.carried_paths),
         reach.here,
@@ -743,15 +746,15 @@ def _carried(reach: Reach) -> Iterator[_Row]:
     own = reach.arns("secretsmanager", "secret:{}*", reach.carried_secrets)
     yield _Row(
         "SeeSecrets",
-        "Names and settings of the secrets of `carry.secrets`, no values. What is to be made at the target has no tags"
-        " that it could be bound to.",
+        "Reads names and settings of the secrets of `carry.secrets`, no values. A secret that does not exist yet at the"
+        " target has no tags to check.",
         see,
         [reach.arn("secretsmanager", "secret:*")] if tagged else own,
         reach.here,
     )
     yield _Row(
         "CarriedSecrets",
-        "A plan compares the values of those that are named.",
+        "A plan compares the values of the secrets that `carry` names.",
         _each(both, read),
         own,
         reach.here,
@@ -760,15 +763,15 @@ def _carried(reach: Reach) -> Iterator[_Row]:
         wanted: dict[str, str | list[str]] = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
         yield _Row(
             f"TaggedSecrets{number or ''}",
-            "The same of those that it names by tags, which they must have.",
+            "A plan compares the values of the secrets that `carry` selects by tags, which they must have.",
             _each(both, read),
             [reach.arn("secretsmanager", "secret:*")],
             joined(reach.here, {"StringEquals": wanted}),
         )
 
 
-# Always by version, for which S3 asks the rights of versions (S3 API Reference, "GetObject", "Permissions"); ACL, legal
-# hold and retention are what a plan says of objects that a migration does not carry.
+# Objects are always read by version, which needs the rights on versions (S3 API Reference, "GetObject", "Permissions").
+# A plan also reports ACL, legal hold and retention, which a migration does not carry.
 _COMPARE_OBJECTS = _named(
     "s3",
     "GetObjectLegalHold GetObjectRetention GetObjectVersion GetObjectVersionAcl GetObjectVersionTagging",
@@ -790,13 +793,13 @@ def _lists(reach: Reach) -> Iterator[_Row]:
     }
     yield _Row(
         "Lists",
-        "AWS lets these be bound to regions and to nothing else. They tell names, tags and figures, no values: what"
-        " stands under a name or a tag, what alarms measured, how many functions may run.",
+        "Lists names, tags and figures, no values: the resources with a name or tag, the measurements of alarms, the"
+        " number of functions that may run. AWS limits these lists only by region.",
         {
             DEPLOY: [*_LISTS, *names, *metrics],
-            # How far replication is behind: `status`, and of a lost region `promote --source-lost --plan-only`.
+            # The replication delay: for `status`, and for `promote --source-lost --plan-only`.
             PREVIEW: [
-                # How many functions may run is asked where some are to be kept for one.
+                # The number of functions that may run is read where some are reserved.
                 *(
                     _LISTS
                     if config.function.reserved_concurrency
@@ -818,14 +821,14 @@ def _lists(reach: Reach) -> Iterator[_Row]:
     at_home: Condition = {"StringEquals": {"aws:RequestedRegion": once([*reach.regions, home])}}
     yield _Row(
         "Room",
-        "A change that the account's quotas have no room for is refused beforehand, by what is in use.",
+        "Reads what is in use, to refuse a change that the account's quotas have no room for.",
         _each((PREVIEW, DEPLOY), ["iam:GetAccountSummary", "s3:ListAllMyBuckets"]),
         ["*"],
         at_home,
     )
     yield _Row(
         "Quotas",
-        "The same, by what the quotas of VPCs, gateway endpoints and buckets are.",
+        "Reads the quotas of VPCs, gateway endpoints and buckets.",
         _each((PREVIEW, DEPLOY), ["servicequotas:GetServiceQuota"]),
         reach.arns("servicequotas", "{}", ("s3/L-DC2B2D3D", "vpc/L-1B52E74A", "vpc/L-F678F1CE")),
         at_home,
@@ -837,38 +840,40 @@ _LISTS = (
     "kms:ListKeys",
     "lambda:GetAccountSettings",
     "logs:DescribeLogGroups",
-    # The provider has a definition validated while it plans.
+    # The provider validates a definition while it plans.
     "states:ValidateStateMachineDefinition",
     "tag:GetResources",
 )
 
 
 def _state(reach: Reach) -> Iterator[_Row]:
-    """State, journal and lock under the state URL; of what other environments keep there nothing."""
+    """Yield the rights to this environment's state, journal and lock under the state URL, and to no other
+    environment's.
+    """
     config, url = reach.config, parse_state_url(reach.config.state)
     bucket = [f"arn:{reach.partition}:s3:::{url.bucket}"] if url.bucket else []
     yield _Row(
         "FindState",
-        "S3 says that a part of the state is not there only to who may list its bucket.",
+        "S3 reports a missing part of the state only to callers that may list its bucket.",
         _each(PipelineRole, _named("s3", "ListBucket" if url.region else "GetBucketLocation ListBucket")),
         bucket,
     )
     paths = state_paths(config)
     yield _Row(
         "ReadState",
-        "State, journal, releases and lock of this environment.",
+        "Reads the state, journal, releases and lock of this environment.",
         _each(PipelineRole, ["s3:GetObject"]),
         [f"{each}/{path}" for each in bucket for path in paths.read],
     )
     for role, sid, why in (
-        (DEPLOY, "WriteState", "A deployment writes all of them, and `destroy` takes them away."),
-        (OPERATE, "WriteJournal", "A run of data holds the lock and writes its events."),
+        (DEPLOY, "WriteState", "A deployment writes all of them, and `destroy` deletes them."),
+        (OPERATE, "WriteJournal", "A migration holds the lock and writes its events."),
         (PREVIEW, "HoldLock", "A preview holds the lock, and writes nothing else."),
     ):
         yield _Row(
             sid,
             why,
-            # Locks are given back by writing them (`journal.lock`): only who deploys takes anything away.
+            # A lock is released by writing it (`journal.lock`): only the deploy role deletes anything.
             {role: _named("s3", "DeleteObject PutObject" if role is DEPLOY else "PutObject")},
             [f"{each}/{path}" for each in bucket for path in paths.write[role]],
         )
@@ -880,7 +885,7 @@ def _state(reach: Reach) -> Iterator[_Row]:
         }
         yield _Row(
             "StateUnderKey",
-            "The bucket of the state may be under a key, which is used for that bucket alone.",
+            "Uses the key of the state's bucket, if it has one, for that bucket alone.",
             _each(PipelineRole, _named("kms", "Decrypt GenerateDataKey")),
             [reach.arn("kms", "key/*", region)],
             through,
@@ -895,9 +900,9 @@ def _state(reach: Reach) -> Iterator[_Row]:
         has_alias: Condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}} if alias else {}
         yield _Row(
             "StateKey",
-            "Secrets in the state and the seals of releases and runs are under this key, in a context that names the"
-            " environment; the engine names none.",
-            # The data keys under it lie in the state from the first deployment on.
+            "Secrets in the state and the seals of releases and runs are under this key, in an encryption context that"
+            " names the environment. The engine uses no context.",
+            # The state has the data keys under it from the first deployment on.
             {
                 **_each(PipelineRole, _named("kms", "Decrypt DescribeKey")),
                 DEPLOY: _named("kms", "Decrypt DescribeKey Encrypt GenerateDataKey"),
@@ -907,7 +912,7 @@ def _state(reach: Reach) -> Iterator[_Row]:
         )
         yield _Row(
             "StateKeyOfBefore",
-            "What a version laid down under which all environments of the state had one key is opened still.",
+            "Opens what an older version wrote, when all environments of the state shared one key.",
             _each(PipelineRole, ["kms:Decrypt"]),
             of_key,
             joined(has_alias, {"StringEquals": {context: SHARED_SCOPE}}),
@@ -916,17 +921,17 @@ def _state(reach: Reach) -> Iterator[_Row]:
 
 @dataclass(frozen=True)
 class StatePaths:
-    """Where an environment keeps its state under the state URL's bucket, as patterns of keys."""
+    """Where an environment keeps its state in the bucket of the state URL, as patterns of object keys."""
 
     read: tuple[str, ...]
     write: Mapping[PipelineRole, tuple[str, ...]]
 
 
 def state_paths(config: MigrationConfig) -> StatePaths:
-    """As the journal, the releases and the engine lay it out.
+    """Return the paths of journal, releases and engine.
 
-    The engine's: Pulumi, ``pkg/backend/diy/store.go``. A preview writes no checkpoint: what it makes up there the next
-    deployment would believe. So who makes the roles lays the empty state down, by a preview of their own.
+    For the engine see Pulumi, ``pkg/backend/diy/store.go``. The preview role writes no checkpoint, because the next
+    deployment would trust it. So the person who creates the roles also creates the empty state, by running a preview.
     """
     own = config.identity
     begins = f"{prefix}/" if (prefix := getattr(parse_state_url(config.state), "prefix", "")) else ""
@@ -947,8 +952,7 @@ def state_paths(config: MigrationConfig) -> StatePaths:
         f"{engine}/backups/{stack}/*",
         f"{engine}/journal/{stack}/*",
     )
-    # Where versions before kept an environment of AWS (`journal.identity`).
-    # And the key that environments shared before each had its own.
+    # Where older versions kept an environment of AWS (`journal.identity`), and the key that all environments shared.
     older = (f"{begins}engine/.pulumi/stacks/{stack}.json", f"{begins}{key_name(SHARED_SCOPE)}")
     write = {DEPLOY: whole, OPERATE: (lock, journal), PREVIEW: (lock,)}
     return StatePaths((*whole, *older), write)

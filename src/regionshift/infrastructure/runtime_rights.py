@@ -1,4 +1,4 @@
-"""What the environment's own roles may do in a region, before anything is made: each statement with its reason."""
+"""The rights of the environment's own roles in a region, before anything is created: each statement with its reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from regionshift.settings.config import MigrationConfig
 
 @dataclass(frozen=True)
 class RuntimeRole:
-    """One role of the environment and all that it may do."""
+    """One role of the environment and all of its rights."""
 
     name: str
     purpose: str
@@ -29,7 +29,9 @@ class RuntimeRole:
 
 
 def runtime_roles(site: Site) -> list[RuntimeRole]:
-    """Every role of a region by the settings. What AWS makes up (ids of keys, subnets and groups) stands for itself."""
+    """Return every role of a region, derived from the settings. Ids that AWS makes up (keys, subnets, groups) are
+    patterns.
+    """
     found: tuple[tuple[Component, str, Sequence[Statement]], ...] = (
         (named.FUNCTION_ROLE, "the function", [*_of_function(site)]),
         (named.WORKER_ROLE, "the worker, which carries data", [*_of_worker(site)]),
@@ -49,7 +51,7 @@ def runtime_roles(site: Site) -> list[RuntimeRole]:
 
 
 def reason(sid: str) -> str:
-    """Why a role has the statement; numbers in a Sid only tell alike ones apart."""
+    """Return why a role has the statement. Numbers in a Sid only tell similar statements apart."""
     return REASONS[re.sub(r"[0-9]+(x[0-9]+)?$", "", sid)]
 
 
@@ -136,59 +138,59 @@ def _bucket(site: Site, region: str) -> str:
 REASONS: Mapping[str, str] = MappingProxyType(
     {
         "CallWorker": "Each step of a migration is a call of the worker.",
-        "Count": "Counts its actions, in its own namespace alone.",
-        "CreateInterfaces": "Lambda places the function in the VPC's subnets in the name of its role.",
+        "Count": "Counts its actions, only in its own namespace.",
+        "CreateInterfaces": "Lambda places the function in the VPC's subnets, with this role.",
         "CreateStreams": "A flow log has a stream for each network interface.",
-        "DeadLetters": "Lambda leaves invocations there that failed permanently, in the name of the role.",
-        "DecryptSource": "Objects to be replicated lie under the primary's key.",
-        "DeliverLogs": "Step Functions has the machine's log delivered; AWS lets that be no narrower.",
+        "DeadLetters": "Lambda puts invocations there that failed permanently, with this role.",
+        "DecryptSource": "Replicated objects are under the primary's key.",
+        "DeliverLogs": "Step Functions delivers the state machine's log. AWS cannot limit this further.",
         "EncryptReplicas": "Replicas are written under the secondaries' keys.",
-        "FindRecords": "S3 says that an object is not there only to who may list the bucket.",
-        "FollowMapRuns": "A map run is an execution of its own, which is followed and stopped.",
-        "KeepConfiguration": "It never changes what it is configured by, whatever else is allowed.",
-        "KeepProgramsOwn": "What the command keeps in the bucket is not the function's to change.",
-        "KeepRecords": "Versions of records are the way back of a migration, and are never deleted.",
-        "ListGroups": "Flow logs look for their group; a list of groups names none.",
-        "ListObjects": "What is carried is listed below the prefixes that `carry` names.",
-        "ListParameters": "Parameters are found by their path; AWS lists names as a whole.",
+        "FindRecords": "S3 reports a missing object only to callers that may list the bucket.",
+        "FollowMapRuns": "Follows and stops map runs, which are executions of their own.",
+        "KeepConfiguration": "It never changes its own configuration, whatever else is allowed.",
+        "KeepProgramsOwn": "The function never changes what the command keeps in the bucket.",
+        "KeepRecords": "Versions of records are never deleted: the rollback of a migration needs them.",
+        "ListGroups": "Flow logs look for their group. A list of groups names none.",
+        "ListObjects": "Lists objects under the prefixes that `carry` names.",
+        "ListParameters": "Finds parameters by their path. AWS lists all names or none.",
         "ListStreams": "Flow logs look for the stream that they write to.",
-        "MakeTaggedSecrets": "Makes at the target what is not there, with the tags that select it.",
-        "Notify": "Tells the deployment topic how a migration or a validation ended.",
-        "ReadConfiguration": "Reads what it is configured by.",
-        "ReadManifest": "A map runs over the list of batches that the plan wrote.",
-        "ReadObjects": "Copies and proves objects below the prefixes that `carry` names.",
+        "MakeTaggedSecrets": "Creates missing secrets at the target, with the tags that select them.",
+        "Notify": "Publishes the end of a migration or a validation to the deployment topic.",
+        "ReadConfiguration": "Reads its configuration.",
+        "ReadManifest": "Reads the list of batches that the plan wrote.",
+        "ReadObjects": "Copies and checks objects under the prefixes that `carry` names.",
         "ReadParameters": "Reads the parameters that `carry` names, in the environment's regions.",
         "ReadSecrets": "Reads the secrets that `carry` names, in the environment's regions.",
-        "ReadSource": "Reads the versions that are to be replicated.",
+        "ReadSource": "Reads the versions that it replicates.",
         "ReadTaggedSecrets": "Reads secrets that have all the tags of an entry of `carry`.",
-        "ReadWithKeys": "What is read in another region lies under a key there, whose id is not known here.",
-        "RemoveInterfaces": "Lambda takes its network interfaces away in the name of the role.",
+        "ReadWithKeys": "Data in another region is under a key there, whose id is not known here.",
+        "RemoveInterfaces": "Lambda deletes its network interfaces, with this role.",
         "SealRecords": "Seals the records of migrations and checks their seals.",
-        "SeeBucket": "`validate` looks how the bucket is kept, and a migration finds what is in it.",
-        "SeeInterfaces": "Lambda looks for its network interfaces; AWS lets such lists be no narrower.",
-        "SeeKey": "`validate` looks whether the key turns.",
-        "SeeMigrations": "Looks whether a migration runs.",
-        "SeeRoom": "As many workers copy at once as the account has room for.",
-        "SeeSecrets": "Names and settings of a secret say whether it is there and who may have changed it.",
-        "SeeSource": "Reads by which rules the primary's bucket replicates, and what is in it.",
-        "SeeSources": "A source must keep versions.",
-        "SeeTargets": "A target must keep versions, and its rules say until when a migration can be taken back.",
-        "StartMapRuns": "A distributed map is an execution that the machine starts.",
-        "StartMigrations": "Whoever calls the function for a migration from another region has the machine run it.",
-        "Trace": "Sends traces; X-Ray lets that be no narrower.",
-        "UseInterfaces": "Lambda gives its network interfaces addresses in the name of the role.",
-        "UseKey": "What it reads and writes through these services lies under the region's key.",
-        "UseObjects": "Copies into its own bucket, proves it, and takes it back.",
-        "UseRecords": "Keeps the records of migrations: plan, what was before, what was written.",
-        "UseStreams": "Begins streams in its log groups, and makes no group.",
+        "SeeBucket": "`validate` checks the configuration of the bucket, and a migration lists its objects.",
+        "SeeInterfaces": "Lambda looks for its network interfaces. AWS cannot limit such lists further.",
+        "SeeKey": "`validate` checks that the key is rotated.",
+        "SeeMigrations": "Sees whether a migration runs.",
+        "SeeRoom": "Reads how many workers the account has room for.",
+        "SeeSecrets": "Reads names and settings of a secret: whether it exists, and who may have changed it.",
+        "SeeSource": "Reads the replication rules of the primary's bucket, and lists its objects.",
+        "SeeSources": "Checks that a source keeps versions.",
+        "SeeTargets": "Checks that a target keeps versions, and until when a migration can be rolled back.",
+        "StartMapRuns": "Starts the executions of a distributed map.",
+        "StartMigrations": "Starts the state machine when the function is called for a migration from another region.",
+        "Trace": "Sends traces. X-Ray cannot limit this further.",
+        "UseInterfaces": "Lambda gives its network interfaces addresses, with this role.",
+        "UseKey": "Data that it reads and writes through these services is under the region's key.",
+        "UseObjects": "Copies into its own bucket, checks the copies, and undoes them.",
+        "UseRecords": "Writes and reads the records of migrations: the plan, the state before, and what was written.",
+        "UseStreams": "Creates streams in its log groups, and no group.",
         "WriteLogs": "Writes its log.",
-        "WriteMapResults": "A map writes what became of its batches.",
-        "WriteObjects": "Writes what `carry` names in this region, and takes it back.",
-        "WriteParameters": "Writes the parameters that `carry` names in this region, and takes them back.",
+        "WriteMapResults": "Writes the results of the batches.",
+        "WriteObjects": "Writes and undoes the objects that `carry` names in this region.",
+        "WriteParameters": "Writes and undoes the parameters that `carry` names in this region.",
         "WriteReplicas": "Writes replicas of objects, delete markers and tags.",
-        "WriteSecrets": "Writes the secrets that `carry` names in this region, and takes them back.",
-        "WriteTaggedSecrets": "Writes secrets in this region that have all the tags of an entry, and takes them back.",
+        "WriteSecrets": "Writes and undoes the secrets that `carry` names in this region.",
+        "WriteTaggedSecrets": "Writes and undoes secrets of this region that have all the tags of an entry of `carry`.",
         "WriteWithKeys": "Uses the keys that entries of `carry` name, each through its service.",
     }
 )
-"""By Sid, why a role of the environment has the statement."""
+"""Why a role of the environment has the statement, by Sid."""

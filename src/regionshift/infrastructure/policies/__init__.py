@@ -1,1 +1,1 @@
-"""Every policy of the environment as data: small pure functions from ARNs to statements, tested as such."""
+"""Every policy of the environment as data: small pure functions from ARNs to statements, each with tests."""

@@ -1,4 +1,4 @@
-"""What the function may do: statements scoped to its own region's resources. Every argument is an ARN."""
+"""The rights of the function: statements on the resources of its own region. Every argument is an ARN."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _ANY = ["*"]
 
 
 def s3_statements(bucket: str, account: str) -> list[Statement]:
-    """List, read, write and tag the deployment bucket, see how it is configured, take back what was written.
+    """List, read, write and tag the deployment bucket, see its configuration, and undo what a migration wrote.
 
-    Versions of the records of migrations are never deleted: they are the way back. What the command keeps for
-    itself in the bucket is not the function's to change.
+    Versions of migration records are never deleted: a rollback needs them. The function cannot change what the command
+    keeps for itself in the bucket.
     """
     return [
         allow(
@@ -61,7 +61,7 @@ def s3_statements(bucket: str, account: str) -> list[Statement]:
 
 
 def key_statements(key: str, services: Sequence[str]) -> list[Statement]:
-    """Use the region's key through ``services`` only (``s3.eu-west-1.amazonaws.com``).
+    """Use the region's key, only through ``services`` (``s3.eu-west-1.amazonaws.com``).
 
     KMS Developer Guide, "kms:ViaService".
     """
@@ -76,7 +76,7 @@ def key_statements(key: str, services: Sequence[str]) -> list[Statement]:
 
 
 def own_key_statements(key: str, services: Sequence[str]) -> list[Statement]:
-    """The same, and see that the key turns: ``validate`` does."""
+    """Use the key as above, and see its rotation, which ``validate`` checks."""
     return [
         *key_statements(key, services),
         allow("SeeKey", ["kms:DescribeKey", "kms:GetKeyRotationStatus"], [key]),
@@ -84,14 +84,14 @@ def own_key_statements(key: str, services: Sequence[str]) -> list[Statement]:
 
 
 def seal_statements(key: str) -> list[Statement]:
-    """Seal the records of migrations and check their seals: the HMAC key ``key`` makes MACs and nothing else."""
+    """Seal the records of migrations and check their seals. ``key`` is an HMAC key, which only makes MACs."""
     return [allow("SealRecords", ["kms:GenerateMac"], [key])]
 
 
 def parameter_statements(own: str) -> list[Statement]:
-    """Read the configuration ``own``, and never change what one is configured by.
+    """Read the configuration ``own``, and never change it.
 
-    Not the application's secrets beside it: their values are for the application, and only their names are told.
+    The application's secrets beside it stay closed: the function only gets their names.
     """
     return [
         allow("ReadConfiguration", ["ssm:GetParameter"], [own]),
@@ -112,7 +112,7 @@ def parameter_statements(own: str) -> list[Statement]:
 
 
 def secret_statements(own: str) -> list[Statement]:
-    """The same for a configuration that is kept in Secrets Manager."""
+    """Do the same for a configuration in Secrets Manager."""
     return [
         allow(
             "ReadConfiguration",
@@ -139,7 +139,7 @@ def secret_statements(own: str) -> list[Statement]:
 def cloudwatch_logs_statements(
     log_groups: Sequence[str], *, on_streams: Sequence[str] = ("logs:CreateLogStream",)
 ) -> list[Statement]:
-    """Write to the groups, and create none: one made that way has neither key nor retention."""
+    """Write to the groups, and create none: such a group would have no key and no retention."""
     streams = [f"{group}:log-stream:*" for group in log_groups]
     return [
         allow("UseStreams", on_streams, _with_contents(log_groups)),
@@ -148,9 +148,10 @@ def cloudwatch_logs_statements(
 
 
 def log_statements(log_groups: Sequence[str]) -> list[Statement]:
-    """The same, and ask whether they answer: ``validate`` does.
+    """Write as above, and see that the groups answer, which ``validate`` checks.
 
-    In one statement: names of groups are long, and a role has 10,240 characters for all of its inline policies.
+    One statement for all groups: their names are long, and the inline policies of a role have 10,240 characters
+    together.
     """
     return cloudwatch_logs_statements(
         log_groups, on_streams=("logs:CreateLogStream", "logs:DescribeLogStreams")
@@ -158,16 +159,16 @@ def log_statements(log_groups: Sequence[str]) -> list[Statement]:
 
 
 def topic_statements(topic: str) -> list[Statement]:
-    """Publish to the deployment topic and see that it is there."""
+    """Publish to the deployment topic and see that it exists."""
     return [allow("Notify", ["sns:GetTopicAttributes", "sns:Publish"], [topic])]
 
 
 def state_machine_statements(machine: str, executions: str) -> list[Statement]:
-    """Start a migration from elsewhere, and see whether one runs; the machine's own role and the worker's
-    bound what it can do.
+    """Start a migration, and see whether one runs. The rights of the state machine's own role and of the worker limit
+    what it can do.
 
     Args:
-        executions: pattern of the machine's executions.
+        executions: the pattern of the state machine's executions.
     """
     return [
         allow("StartMigrations", ["states:StartExecution"], [machine]),
@@ -176,18 +177,19 @@ def state_machine_statements(machine: str, executions: str) -> list[Statement]:
 
 
 def queue_statements(queue: str) -> list[Statement]:
-    """Lambda puts dead letters there in the name of the function's role (Lambda Developer Guide, "Capturing
-    records of asynchronous invocations")."""
+    """Let Lambda put dead letters there, with the function's role (Lambda Developer Guide, "Capturing records of
+    asynchronous invocations").
+    """
     return [allow("DeadLetters", ["sqs:SendMessage"], [queue])]
 
 
 def tracing_statements() -> list[Statement]:
-    """Send traces; X-Ray cannot scope it (see ``WITHOUT_RESOURCE``)."""
+    """Send traces. X-Ray does not support resources here (see ``WITHOUT_RESOURCE``)."""
     return [allow("Trace", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], _ANY)]
 
 
 def metrics_statements() -> list[Statement]:
-    """Count actions in our namespace only; CloudWatch cannot scope it otherwise (see ``WITHOUT_RESOURCE``)."""
+    """Count actions in our namespace only. CloudWatch supports no other limit (see ``WITHOUT_RESOURCE``)."""
     return [
         allow(
             "Count",
@@ -201,11 +203,11 @@ def metrics_statements() -> list[Statement]:
 def network_interface_statements(
     interfaces: str, subnets: Sequence[str], security_groups: Sequence[str]
 ) -> list[Statement]:
-    """What Lambda needs of the role to place the function in a VPC, beside what takes the interfaces away.
+    """Let Lambda place the function in a VPC. `interface_removal_statements` has the rights to remove it.
 
     Args:
-        interfaces: ARN pattern of the region's network interfaces.
-        subnets, security_groups: ARNs of where the function stands.
+        interfaces: the ARN pattern of the region's network interfaces.
+        subnets, security_groups: the ARNs of the function's subnets and security groups.
     """
     return [
         allow("CreateInterfaces", ["ec2:CreateNetworkInterface"], [interfaces, *subnets, *security_groups])
@@ -213,16 +215,16 @@ def network_interface_statements(
 
 
 def interface_removal_statements(interfaces: str) -> list[Statement]:
-    """What Lambda needs of the role as long as there are interfaces of it, after the function is gone too.
+    """Let Lambda list and delete its network interfaces, also after the function is gone.
 
-    Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": lists must be on ``*``.
-    "If you don't specify a resource ID for DeleteNetworkInterface in the execution role, your function may not be able
-    to access the VPC. Either specify a unique resource ID, or include all resource IDs", as ``…:*/*``: Lambda asks for
-    it before there is an interface (so was a role refused that named ``…:network-interface/*``: hashicorp/
-    terraform-provider-aws issue 20698). Nothing but interfaces can be deleted by it.
+    Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC": lists need the resource
+    ``*``. "If you don't specify a resource ID for DeleteNetworkInterface in the execution role, your function may not
+    be able to access the VPC. Either specify a unique resource ID, or include all resource IDs", as ``…:*/*``. Lambda
+    checks this before an interface exists: a role with ``…:network-interface/*`` was refused
+    (hashicorp/terraform-provider-aws issue 20698). The action can delete nothing but interfaces.
 
     Args:
-        interfaces: ARN pattern of the region's network interfaces.
+        interfaces: the ARN pattern of the region's network interfaces.
     """
     any_id = f"{interfaces.rpartition(':')[0]}:*/*"
     return [
@@ -237,6 +239,7 @@ def interface_removal_statements(interfaces: str) -> list[Statement]:
 
 
 def _with_contents(log_groups: Sequence[str]) -> list[str]:
-    """A group is named with and without what it holds (CloudWatch Logs User Guide, "Overview of managing access
-    permissions", "Resources and operations")."""
+    """Return each group without and with its contents (CloudWatch Logs User Guide, "Overview of managing access
+    permissions", "Resources and operations").
+    """
     return [named for group in log_groups for named in (group, f"{group}:*")]

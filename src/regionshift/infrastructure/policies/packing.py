@@ -1,4 +1,4 @@
-"""How long statements are as AWS counts them, and how many policies they need. Pure."""
+"""Measure statements as AWS does, and pack them into as few policies as possible. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from regionshift.infrastructure.policies.statement import Statement
 
 
 def length(statements: Sequence[Statement]) -> int:
-    """Characters of their policy without white space, as IAM counts (IAM User Guide, "IAM and AWS STS quotas")."""
+    """Return the characters of their policy without white space, as IAM counts (IAM User Guide, "IAM and AWS STS
+    quotas").
+    """
     return len(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":")))
 
 
 def packed(statements: Sequence[Statement], most: int) -> list[list[Statement]]:
-    """The same rights as few policies of ``most`` characters each, in their order.
+    """Pack the statements, in order, into as few policies of at most ``most`` characters as possible.
 
-    A statement that does not fit is divided by its resources: what is allowed for two resources is what is allowed for
-    each of them. One that is too long with a single resource stands alone, and is longer than ``most``.
+    A statement that does not fit is split by its resources: to allow two resources is to allow each of them. A
+    statement that is too long with a single resource gets a policy of its own, which is longer than ``most``.
     """
     empty = length([])
     policies: list[list[Statement]] = [[]]

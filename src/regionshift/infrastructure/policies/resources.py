@@ -1,4 +1,4 @@
-"""The policies that resources carry: buckets, topics, the dead-letter queue, the region's keys."""
+"""The policies of resources: buckets, topics, the dead-letter queue, the region's keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from regionshift.settings.regions import service_host
 
 
 def tls_only_bucket(bucket: str) -> list[Statement]:
-    """Nothing of the bucket with ARN ``bucket`` over plain HTTP."""
+    """Deny all access to the bucket over plain HTTP. ``bucket`` is its ARN."""
     return [tls_only(["s3:*"], [bucket, f"{bucket}/*"])]
 
 
@@ -30,15 +30,17 @@ _REPLICATE = ("s3:ReplicateDelete", "s3:ReplicateObject")
 def deployment_bucket_statements(
     bucket: str, roles: Sequence[str], replication: Sequence[str], operators: Sequence[str]
 ) -> list[Statement]:
-    """As :func:`tls_only_bucket`; and with ``operators``, records and what is the command's own keep to their writers.
+    """Deny plain HTTP. With ``operators``, also deny writes to records and to the command's own objects to everybody
+    else.
 
-    Whoever has ``s3:PutObject`` on the whole bucket is refused there. ``aws:PrincipalArn`` of a session is its role
-    (IAM User Guide, "AWS global condition context keys"). The policy itself is not protected: who may put bucket
-    policies can always let others in again, so nobody is locked out for good.
+    This also stops callers that have ``s3:PutObject`` on the whole bucket. ``aws:PrincipalArn`` of a session is its
+    role (IAM User Guide, "AWS global condition context keys"). The policy does not protect itself: a caller that may
+    put bucket policies can change it, so nobody is locked out forever.
 
     Args:
-        roles: ARNs of the environment's roles that write records. replication: of those that write replicas.
-        operators: ARNs or patterns of who runs the command; nothing is refused without them.
+        roles: the ARNs of the environment's roles that write records.
+        replication: the ARNs of the roles that write replicas.
+        operators: the ARNs or patterns of those who run the command. Without them nothing but plain HTTP is denied.
     """
     if not operators:
         return tls_only_bucket(bucket)
@@ -55,7 +57,7 @@ FENCED = "Fenced"
 
 
 def bucket_fence(bucket: str) -> Statement:
-    """Nobody writes to a lost region's bucket any more, nor lets it replicate (`operations.moving.fencing`)."""
+    """Deny everybody to write to a lost region's bucket, or to let it replicate (`operations.moving.fencing`)."""
     return deny(
         FENCED,
         [
@@ -73,11 +75,11 @@ def bucket_fence(bucket: str) -> Statement:
 
 
 def deployment_bucket_writers(site: Site) -> dict[str, list[str]]:
-    """Who is named in the deployment bucket's policy, as :func:`deployment_bucket_statements` takes them."""
+    """Return those whom the deployment bucket's policy names, as :func:`deployment_bucket_statements` takes them."""
     writers = (named.FUNCTION_ROLE, named.STATE_MACHINE_ROLE, named.WORKER_ROLE)
     return {
         "roles": [site.role(role) for role in writers],
-        # Of every region, for any may be the primary.
+        # Of every region, because each may become the primary.
         "replication": [
             site.role(named.REPLICATION_ROLE, region) for region in sorted(site.config.all_regions)
         ],
@@ -98,7 +100,7 @@ def _only(
 
 
 def log_bucket_statements(log_bucket: str, source: str, account: str, prefix: str) -> list[Statement]:
-    """The logging service may write the access logs of ``source`` under ``prefix``, and nothing else.
+    """Let the logging service write the access logs of ``source`` under ``prefix``, and nothing else.
 
     Amazon S3 User Guide, "Enabling Amazon S3 server access logging", "Permissions for log delivery".
     """
@@ -118,9 +120,9 @@ def log_bucket_statements(log_bucket: str, source: str, account: str, prefix: st
 
 
 def alarm_topic_statements(topic: str, alarms: str, account: str) -> list[Statement]:
-    """This account's alarms may publish, over TLS only.
+    """Let this account's alarms publish, only over TLS.
 
-    CloudWatch User Guide, "Using Amazon CloudWatch alarms"; the pattern ``alarms`` is an alarm's ARN.
+    CloudWatch User Guide, "Using Amazon CloudWatch alarms". The pattern ``alarms`` fits the ARNs of the alarms.
     """
     return [
         tls_only(["sns:Publish"], [topic]),
@@ -138,13 +140,12 @@ def alarm_topic_statements(topic: str, alarms: str, account: str) -> list[Statem
 
 
 def deployment_topic_statements(topic: str) -> list[Statement]:
-    """Nothing over plain HTTP; who may publish is up to IAM."""
+    """Deny plain HTTP. IAM decides who may publish."""
     return [tls_only(["sns:Publish"], [topic])]
 
 
 def dead_letter_queue_statements(queue: str) -> list[Statement]:
-    """No dead letter over plain HTTP; who may send and read is up to IAM (SQS Developer Guide, "Security best
-    practices")."""
+    """Deny plain HTTP. IAM decides who may send and read (SQS Developer Guide, "Security best practices")."""
     return [tls_only(["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"], [queue])]
 
 
@@ -186,19 +187,20 @@ USE = (
 
 
 def seal_policy_statements(account_root: str) -> list[Statement]:
-    """Who may use the HMAC key of the records: whom IAM of this account admits, and no service.
+    """Let IAM of this account decide who uses the HMAC key of the records. No service may use it.
 
-    Whoever may ask it for a MAC can write records that are acted on (KMS Developer Guide, "HMAC keys in AWS KMS").
+    A caller that can ask this key for a MAC can write records that Regionshift acts on (KMS Developer Guide, "HMAC keys
+    in AWS KMS").
     """
     actions = [*(each for each in ADMINISTRATION if "Rotat" not in each), "kms:GenerateMac", "kms:VerifyMac"]
     return [allow("AccountByIam", actions, [KEY_POLICY_RESOURCE], principal={"AWS": account_root})]
 
 
 def by_iam_alone(account_root: str) -> list[Statement]:
-    """Who may use a key: whom IAM of this account admits, and no service on its own.
+    """Let IAM of this account decide who uses a key. No service may use it on its own.
 
-    The account's root stands for "whoever IAM policies of this account admit" (KMS Developer Guide,
-    "Default key policy"); where AWS's default says ``kms:*`` this one lists the actions.
+    The account's root stands for everybody whom IAM policies of this account allow (KMS Developer Guide, "Default key
+    policy"). AWS's default has ``kms:*``; this policy lists the actions.
     """
     actions = [*ADMINISTRATION, *USE]
     return [allow("AccountByIam", actions, [KEY_POLICY_RESOURCE], principal={"AWS": account_root})]
@@ -207,16 +209,16 @@ def by_iam_alone(account_root: str) -> list[Statement]:
 def key_policy_statements(
     account_root: str, region: str, account: str, log_groups: Sequence[str], alarms: str
 ) -> list[Statement]:
-    """Who may use the key, beside :func:`by_iam_alone`.
+    """Let CloudWatch Logs and this account's alarms use the key too, beside :func:`by_iam_alone`.
 
     Args:
-        account_root: ARN of the account's root.
+        account_root: the ARN of the account's root.
         region: the key's region.
         account: the account's id.
-        log_groups: ARNs of the log groups that are encrypted with the key (CloudWatch Logs User Guide,
-            "Encrypt log data in CloudWatch Logs using AWS KMS").
-        alarms: ARN pattern of the alarms that tell a topic under the key (SNS Developer Guide, "Key
-            management", "Enable compatibility between event sources from AWS services and encrypted topics").
+        log_groups: the ARNs of the log groups under the key (CloudWatch Logs User Guide, "Encrypt log data in
+            CloudWatch Logs using AWS KMS").
+        alarms: the ARN pattern of the alarms that publish to a topic under the key. See the SNS Developer Guide, "Key
+            management", "Enable compatibility between event sources from AWS services and encrypted topics".
     """
     itself = [KEY_POLICY_RESOURCE]
     return [

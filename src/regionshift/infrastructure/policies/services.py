@@ -1,4 +1,4 @@
-"""What AWS's own services may do with the roles made for them: replication, the state machine, flow logs."""
+"""The rights of the roles of AWS's own services: replication, the state machine, flow logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WRITE_REPLICAS = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"
 
 @dataclass(frozen=True)
 class ReplicationEnd:
-    """One bucket of a replication: its region, its ARN and the ARN of the key its objects are under."""
+    """One bucket of a replication: its region, its ARN, and the ARN of the key of its objects."""
 
     region: str
     bucket: str
@@ -28,13 +28,12 @@ class ReplicationEnd:
 def replication_statements(
     source: ReplicationEnd, destinations: Sequence[ReplicationEnd], account: str
 ) -> list[Statement]:
-    """Read versions of the source and write replicas in the destinations, each under its own key.
+    """Read versions of the source and write replicas to the destinations, each under its own key.
 
-    Amazon S3 User Guide, "Setting up permissions for live replication" and "Replicating encrypted objects":
-    with an S3 Bucket Key the KMS encryption context is the bucket's ARN, not the object's, and the destination's key
-    must be usable for decryption too, by which S3 verifies its bucket key. The destinations
-    share one statement: with thirty regions one each would pass the 10,240 characters of a role's inline
-    policies (IAM User Guide, "IAM and AWS STS quotas").
+    Amazon S3 User Guide, "Setting up permissions for live replication" and "Replicating encrypted objects": with an S3
+    Bucket Key the KMS encryption context is the bucket's ARN, not the object's. S3 also decrypts with the destination's
+    key, to verify its bucket key. The destinations share one statement: with thirty regions, one statement each would
+    exceed the 10,240 characters of a role's inline policies (IAM User Guide, "IAM and AWS STS quotas").
     """
     return [
         allow(
@@ -79,12 +78,12 @@ def state_machine_statements(
 ) -> list[Statement]:
     """Call the worker, and run a distributed map over a manifest of its own bucket.
 
-    Step Functions Developer Guide, "IAM policies for using Distributed Map states": a map run is an execution
-    of its own, and the reader and writer use the machine's role.
+    Step Functions Developer Guide, "IAM policies for using Distributed Map states": a map run is an execution of its
+    own, and its reader and writer use the state machine's role.
 
     Args:
-        executions: patterns of the machine's executions, and of those of its map runs.
-        manifests, results: patterns of the objects that are read and written.
+        executions: the patterns of the state machine's executions, and of its map runs.
+        manifests, results: the patterns of the objects that are read and written.
     """
     return [
         allow("CallWorker", ["lambda:InvokeFunction"], [worker]),
@@ -101,24 +100,18 @@ def state_machine_statements(
 
 
 def log_delivery_statements() -> list[Statement]:
-    """Let Step Functions deliver its log; CloudWatch Logs cannot scope it (see ``WITHOUT_RESOURCE``).
+    """Let Step Functions deliver its log. CloudWatch Logs supports no resource here (see ``WITHOUT_RESOURCE``).
 
     Step Functions Developer Guide, "Using CloudWatch Logs to log execution history", "IAM policies".
     """
-    return [
-        allow(
-            "DeliverLogs",
-            LOG_DELIVERY,
-            ["*"],
-        )
-    ]
+    return [allow("DeliverLogs", LOG_DELIVERY, ["*"])]
 
 
 def flow_log_statements(log_group: str, every_group: str) -> list[Statement]:
     """Write to one log group (VPC User Guide, "IAM role for publishing flow logs to CloudWatch Logs").
 
-    Creating groups is left out: the program owns the group. ``every_group`` is the ARN pattern of the
-    region's groups, because a list of groups names none.
+    The program creates the group, so the role cannot. ``every_group`` is the ARN pattern of the region's groups,
+    because a list of groups names none.
     """
     return [
         allow("ListGroups", ["logs:DescribeLogGroups"], [every_group]),

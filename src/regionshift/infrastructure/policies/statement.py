@@ -1,4 +1,4 @@
-"""How a policy is written: statements as plain data, one document as JSON; and where AWS lets one be no narrower."""
+"""Write policies: statements as plain data, documents as JSON. Also list the actions that AWS cannot limit further."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def allow(
     condition: Condition | None = None,
     principal: Principal | None = None,
 ) -> Statement:
-    """A statement that allows; ``principal`` is for policies of a resource."""
+    """Return a statement that allows. ``principal`` is for policies of a resource."""
     return _statement("Allow", sid, actions, resources, condition=condition, principal=principal)
 
 
@@ -35,12 +35,13 @@ def deny(
     condition: Condition | None = None,
     principal: Principal | None = None,
 ) -> Statement:
-    """A statement that refuses, whatever else allows it."""
+    """Return a statement that denies, whatever else allows it."""
     return _statement("Deny", sid, actions, resources, condition=condition, principal=principal)
 
 
 def within(account: str) -> Condition:
-    """Only what belongs to ``account``: the ARN of a bucket names none, so the name alone could be a stranger's.
+    """Return a condition for resources of ``account`` alone. The ARN of a bucket has no account, so a stranger may own
+    the name.
 
     IAM User Guide, "AWS global condition context keys", aws:ResourceAccount.
     """
@@ -48,15 +49,15 @@ def within(account: str) -> Condition:
 
 
 def document(statements: Sequence[Statement]) -> str:
-    """The policy as JSON. Equal statements give equal text, so nothing changes between two runs."""
+    """Return the policy as JSON. Equal statements give equal text, so two runs show no difference."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 def policy(build: Callable[..., Sequence[Statement]], **resources: pulumi.Input[Any]) -> pulumi.Output[str]:
-    """The JSON of ``build(**resources)`` as soon as the resources are known.
+    """Return the JSON of ``build(**resources)`` as soon as the resources are known.
 
-    In a preview what AWS has still to make up is told by its name here, as a variable of the policy: so who looks at
-    a plan sees every statement of it, and what grows can be told.
+    In a preview, what AWS has not made yet appears by its name, as a variable of the policy. So a plan shows every
+    statement, and a check can find the growth of rights.
     """
     return foretold(lambda known: document(build(**known)), resources)
 
@@ -64,7 +65,7 @@ def policy(build: Callable[..., Sequence[Statement]], **resources: pulumi.Input[
 def foretold(
     build: Callable[[Mapping[str, Any]], str], parts: Mapping[str, pulumi.Input[Any]], **words: Any
 ) -> pulumi.Output[str]:
-    """``build(parts)``; in a preview with ``words``, or `known_later`, for those that are not known yet."""
+    """Return ``build(parts)``. In a preview, unknown parts are replaced by ``words``, or by `known_later`."""
 
     def told(known: Mapping[str, Any]) -> str:
         return build(
@@ -75,12 +76,12 @@ def foretold(
 
 
 def arn_by_name(arn: pulumi.Input[str], by_name: str) -> pulumi.Output[str]:
-    """``arn``; in a preview ``by_name`` where it is not known yet: for what has no other ARN than its name gives it."""
+    """Return ``arn``, or ``by_name`` while it is unknown in a preview: for resources whose name determines the ARN."""
     return foretold(lambda known: str(known["arn"]), {"arn": arn}, arn=by_name)
 
 
 def known_later(name: str) -> str:
-    """What stands in a previewed policy for the ``name`` that AWS makes up."""
+    """Return the text in a previewed policy for the ``name`` that AWS makes up."""
     return f"${{known when made: {name}}}"
 
 
@@ -94,13 +95,13 @@ def _told(value: Any, words: Any) -> Any:
 
 
 def trust(service: str, account: str, sources: Sequence[str] = ()) -> str:
-    """Who may assume a role: one AWS service, for ``account`` only.
+    """Return who may assume a role: one AWS service, for ``account`` only.
 
     IAM User Guide, "The confused deputy problem", "Cross-service confused deputy prevention".
 
     Args:
-        sources: patterns of the ARNs that the service may act for. Only where its documentation says that it tells
-            them: Lambda tells none when a function is made, and S3 names none for replication.
+        sources: the patterns of the ARNs that the service may act for. Only for services that document that they send
+            them: Lambda sends none when it creates a function, and S3 sends none for replication.
     """
     condition: Condition = {"StringEquals": {"aws:SourceAccount": account}}
     if sources:
@@ -118,7 +119,7 @@ def trust(service: str, account: str, sources: Sequence[str] = ()) -> str:
 
 
 def tls_only(actions: Sequence[str], resources: Sequence[str]) -> Statement:
-    """Refuses everything over plain HTTP (Amazon S3 User Guide, "Security best practices")."""
+    """Return a statement that denies everything over plain HTTP (Amazon S3 User Guide, "Security best practices")."""
     return deny(
         "TlsOnly",
         actions,
@@ -178,7 +179,7 @@ LOG_DELIVERY = (
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
 )
-"""What whoever has its log delivered needs (Step Functions Developer Guide, "Using CloudWatch Logs")."""
+"""The rights of a role whose log is delivered (Step Functions Developer Guide, "Using CloudWatch Logs")."""
 
 WITHOUT_RESOURCE: Mapping[str, str] = MappingProxyType(
     {
@@ -198,7 +199,7 @@ WITHOUT_RESOURCE: Mapping[str, str] = MappingProxyType(
         ),
     }
 )
-"""Actions of identity policies that AWS cannot scope to a resource, each with its reason."""
+"""Actions of identity policies that AWS cannot limit to a resource, each with its reason."""
 
 EVERY_OF_A_TYPE: Mapping[str, str] = MappingProxyType(
     {
@@ -228,4 +229,4 @@ WILDCARD_DENIES: Mapping[str, str] = MappingProxyType(
         ),
     }
 )
-"""Wildcard actions, all of them in a Deny."""
+"""The wildcard actions. All of them are denied."""

@@ -1,6 +1,6 @@
-"""What the worker may do: read what ``carry`` names wherever it is, write what it names in one region.
+"""The rights of the worker: read what ``carry`` names in every region, and write what it names in its own.
 
-Every argument is an ARN, an ARN pattern or a list of them. Empty lists give no statement.
+Every argument is an ARN, an ARN pattern or a list of them. An empty list gives no statement.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SEE_TARGET = (
     "s3:GetBucketVersioning",
     "s3:GetLifecycleConfiguration",
     "s3:GetReplicationConfiguration",
-    # S3 knows no prefix for it (Service Authorization Reference, "Condition keys for Amazon S3").
+    # S3 supports no prefix for it (Service Authorization Reference, "Condition keys for Amazon S3").
     "s3:ListBucketMultipartUploads",
 )
 _LIST = "s3:ListBucketVersions"
@@ -50,9 +50,9 @@ CREATE_SECRET = ("secretsmanager:CreateSecret", "secretsmanager:TagResource")
 
 @dataclass(frozen=True)
 class BucketReach:
-    """What the worker may do in the buckets of one account: ARNs of buckets, ARN patterns of objects.
+    """What the worker may use in the buckets of one account: ARNs of buckets, ARN patterns of objects.
 
-    ``listed``: patterns of prefixes, and the buckets of which just these are listed.
+    ``listed``: patterns of prefixes, with the buckets in which only these are listed.
     """
 
     account: str
@@ -69,12 +69,12 @@ def unscoped_statements() -> list[Statement]:
 
 
 def record_statements(bucket: str, prefixes: Sequence[str], account: str) -> list[Statement]:
-    """Read, write and find the records of migrations in ``bucket``; none of their versions is ever deleted.
+    """Read, write and find the records of migrations in ``bucket``. None of their versions is ever deleted.
 
-    Whatever else is given: an entry of ``carry`` can name the whole deployment bucket. The names of its current
-    objects may be listed as a whole: S3 answers 404 for an object that is not there only to those who may list its
-    bucket, and asking for an object names no prefix (S3 API Reference, "GetObject", "Permissions"). Without that a
-    record that was never written could not be told from one that may not be read.
+    The last rule holds whatever else is allowed: an entry of ``carry`` can name the whole deployment bucket. The worker
+    may list all current objects of the bucket. S3 answers 404 for a missing object only to callers that may list the
+    bucket, and a request for an object has no prefix (S3 API Reference, "GetObject", "Permissions"). Without that
+    right, a record that was never written looks like one that may not be read.
     """
     records = [f"{bucket}/{prefix}*" for prefix in prefixes]
     return [
@@ -90,7 +90,7 @@ def record_statements(bucket: str, prefixes: Sequence[str], account: str) -> lis
 
 
 def object_statements(reaches: Sequence[BucketReach]) -> list[Statement]:
-    """List, read, write and take back what ``carry`` names, in buckets of the accounts that it names."""
+    """List, read, write and undo what ``carry`` names, in the buckets of the accounts that it names."""
     return [statement for number, reach in enumerate(reaches) for statement in _of_account(number, reach)]
 
 
@@ -115,7 +115,7 @@ def _of_account(number: int, reach: BucketReach) -> list[Statement]:
 
 
 def _below(prefixes: Sequence[str], account: str) -> Condition:
-    """Lists below ``prefixes``, in buckets of ``account``; a prefix of nothing is the whole bucket."""
+    """Return a condition for lists of these prefixes in buckets of ``account``. ``*`` means the whole bucket."""
     if "*" in prefixes:
         return within(account)
     return {**within(account), "StringLike": {"s3:prefix": list(prefixes)}}
@@ -124,15 +124,15 @@ def _below(prefixes: Sequence[str], account: str) -> Condition:
 def key_statements(
     key: str, services: Sequence[str], elsewhere: Sequence[str], reading: Sequence[str]
 ) -> list[Statement]:
-    """Use the region's key, and decrypt with keys of other regions, both through services only.
+    """Use the region's key, and decrypt with keys of other regions, both only through services.
 
-    Keys of other regions (and of buckets that are the user's own) are not known here by their id; the key's
-    own policy and ``kms:ViaService`` bound what that means (KMS Developer Guide, "kms:ViaService").
+    The ids of keys of other regions, and of the user's own buckets, are not known here. The key's own policy and
+    ``kms:ViaService`` limit their use (KMS Developer Guide, "kms:ViaService").
 
     Args:
-        elsewhere: ARN patterns of the keys of every region.
-        reading: patterns of the services through which they are used, each in the key's own region: a key is used in
-            no other.
+        elsewhere: the ARN patterns of the keys of every region.
+        reading: the patterns of the services through which those keys are used, each in the key's own region. Empty
+            where nothing is carried.
     """
     own: Condition = {"StringEquals": {"kms:ViaService": list(services)}}
     there: Condition = {"StringLike": {"kms:ViaService": list(reading)}}
@@ -143,11 +143,11 @@ def key_statements(
 
 
 def named_key_statements(named: Sequence[tuple[str, str, Sequence[str]]]) -> list[Statement]:
-    """Use the keys that entries write with, as :func:`key_statements` says of the region's own.
+    """Use the keys that entries write with, as :func:`key_statements` does with the region's own.
 
     Args:
-        named: (ARN or pattern, alias or nothing, services) of each. A policy cannot name an alias as its resource; it
-            says which alias a key must have (KMS Developer Guide, "Use aliases to control access to KMS keys").
+        named: (ARN or pattern, alias or nothing, services) of each. A policy cannot have an alias as its resource. So
+            it names the alias in a condition (KMS Developer Guide, "Use aliases to control access to KMS keys").
     """
     return [
         allow(f"WriteWithKeys{number}", USE_KEY, [resource], condition=_bound(alias, through))
@@ -163,10 +163,11 @@ def _bound(alias: str, services: Sequence[str]) -> Condition:
 def parameter_statements(
     read: Sequence[str], write: Sequence[str], regions: Sequence[str]
 ) -> list[Statement]:
-    """Read the parameters of ``read``, write and take back those of ``write``; list names and settings.
+    """Read the parameters of ``read``, write and undo those of ``write``; list names and settings.
 
     Args:
-        read: may stand for any region. regions: those where that holds.
+        read: the patterns to read, which may stand for any region.
+        regions: the regions in which ``read`` holds.
     """
     if not read:
         return []
@@ -187,18 +188,18 @@ def parameter_statements(
 
 
 def _asked_in(regions: Sequence[str]) -> Condition:
-    """IAM User Guide, "AWS global condition context keys", aws:RequestedRegion: in every request."""
+    """Return a condition on the region of the request (IAM User Guide, "AWS global condition context keys")."""
     return {"StringEquals": {"aws:RequestedRegion": list(regions)}}
 
 
 def _with_own(read: Sequence[str], write: Sequence[str]) -> list[str]:
-    """``read``, and what of ``write`` is not among it already, read in any region."""
+    """Return ``read``, and what of ``write`` no pattern of ``read`` names in any region."""
     anywhere = {each: ":".join([*(parts := each.split(":", 4))[:3], "*", parts[4]]) for each in write}
     return [*read, *(each for each in write if each not in read and anywhere[each] not in read)]
 
 
 def topic_statements(topic: str) -> list[Statement]:
-    """Tell the deployment topic how migrations end."""
+    """Publish the end of each migration to the deployment topic."""
     return [allow("Notify", ["sns:Publish"], [topic])]
 
 
@@ -210,20 +211,21 @@ def secret_statements(
     tags: Sequence[Mapping[str, str]],
     regions: Sequence[str],
 ) -> list[Statement]:
-    """Read the secrets of ``read``, write and take back those of ``write``; see names and settings.
+    """Read the secrets of ``read``, write and undo those of ``write``; see names and settings.
 
-    Only plans list secrets, and those are made by whoever runs the command.
+    Only plans list secrets, with the rights of the person who runs the command.
 
     Args:
-        read: may stand for any region, as may ``tagged_read``. regions: those where that holds.
-        tagged_read, tagged_write: patterns that may match anything; every right on them holds only for
-            secrets with all tags of one of ``tags``, or made with them (Secrets Manager User Guide, "Control
-            access to secrets using attribute-based access control").
+        read, tagged_read: patterns that may stand for any region.
+        regions: the regions in which those patterns hold.
+        tagged_read, tagged_write: patterns that may match anything. Their rights hold only for secrets that have all
+            tags of one of ``tags``, or are created with them. See the Secrets Manager User Guide, "Control access to
+            secrets using attribute-based access control".
     """
     if not read and not tags:
         return []
     return [
-        # Names and settings; a secret that is not there yet has no tags to ask.
+        # Names and settings. A secret that does not exist yet has no tags.
         allow(
             "SeeSecrets",
             ["secretsmanager:DescribeSecret"],
@@ -249,8 +251,8 @@ def _tagged(
     has_there: Condition = {"StringEquals": {**has["StringEquals"], **_asked_in(regions)["StringEquals"]}}
     made_with: Condition = {
         "StringEquals": {f"aws:RequestTag/{name}": [value] for name, value in wanted.items()},
-        # Whoever tags a secret that is there names it. With these tags it would become the worker's (Service
-        # Authorization Reference, "Condition keys for AWS Secrets Manager").
+        # A request that tags an existing secret names it. With these tags the secret would become the worker's
+        # (Service Authorization Reference, "Condition keys for AWS Secrets Manager").
         "Null": {"secretsmanager:SecretId": "true"},
     }
     return [
