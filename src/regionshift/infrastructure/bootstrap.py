@@ -1,6 +1,7 @@
-"""The program of `bootstrap`: what an account has once (a place for states), and an environment's pipeline (its roles).
+"""The program of `bootstrap`: what an account needs once (a place for states), and an environment's pipeline (its
+roles).
 
-Two stacks, because several environments of an account share the first. Neither has a secret in its state.
+These are two stacks, because several environments of an account share the first. Neither has a secret in its state.
 """
 
 from __future__ import annotations
@@ -38,40 +39,40 @@ from regionshift.settings.regions import partition_of
 GITHUB = "token.actions.githubusercontent.com"
 """The host of the issuer of the tokens of GitHub's jobs (GitHub Docs, "OpenID Connect reference")."""
 AUDIENCE = "sts.amazonaws.com"
-"""For whom a job asks for its token (GitHub Docs, "Configuring OpenID Connect in Amazon Web Services"); a job on GitLab
-says itself for whom (GitLab Docs, "OpenID Connect (OIDC) Authentication Using ID Tokens")."""
+"""The audience of a job's token (GitHub Docs, "Configuring OpenID Connect in Amazon Web Services"). A job on GitLab
+names it itself (GitLab Docs, "OpenID Connect (OIDC) Authentication Using ID Tokens")."""
 MADE = "made"
-"""The output that a pipeline's stack has when all of it was made once."""
+"""The output that a pipeline's stack has once all of it was created."""
 DEPLOYER_ON_EVERYTHING: Mapping[str, str] = MappingProxyType(
     {
         "cloudwatch:GetMetricData": "of metrics only OTLP datasets are resources (Service Authorization Reference)",
         "kms:TagResource": (
-            "a key that is being made has no ARN yet; one with an alias or other tags is left alone (KMS Developer"
+            "a new key has no ARN yet; the right holds for no key with an alias or other tags (KMS Developer"
             " Guide, 'Controlling access to tags')"
         ),
     }
 )
-"""Actions of the pipeline's roles that no resource can be named for, each with its reason."""
+"""Actions of the pipeline's roles that AWS cannot limit to a resource, each with its reason."""
 DEPLOYER_MEANT: Mapping[str, str] = MappingProxyType(
     {
-        "RS-IAM-006": "it makes the environment's roles, which the boundary bounds",
-        "RS-IAM-010": "it gives the environment's functions the roles that it makes for them",
-        "RS-IAM-012": "it brings the code of the environment's functions",
-        "RS-IAM-014": "who makes a key must be allowed to change its policy later (KMS API Reference, CreateKey)",
+        "RS-IAM-006": "it creates the environment's roles, which the boundary limits",
+        "RS-IAM-010": "it passes the roles that it creates to the environment's functions",
+        "RS-IAM-012": "it uploads the code of the environment's functions",
+        "RS-IAM-014": "creating a key needs the right to change its policy later (KMS API Reference, CreateKey)",
     }
 )
-"""Rules of `iam.findings` that the deploying role breaks, as deploying is just that: each with its reason."""
+"""Rules of `iam.findings` that the deploy role breaks because it deploys, each with its reason."""
 _KEPT_DAYS = 90
 _UPLOADS_DAYS = 7
 Imports = Mapping[str, str]
-"""{logical name: id} of what stands already and is taken over."""
+"""{logical name: id} of existing resources that are taken over."""
 
 
 def account_stack(site: Site, settings: ProviderSettings, *, issuers: Collection[str]) -> None:
-    """What the account has once: the bucket of states, its key, the issuers of jobs' identities.
+    """Create what the account needs once: the bucket of states, its key, the issuers of jobs' identities.
 
     Args:
-        issuers: the hosts of those that are made: of every environment so far, but those that somebody else made.
+        issuers: the hosts of the issuers: of every environment so far, without those that somebody else created.
     """
     provider = AWSProviderManager(settings, {site.region: site}).get_provider(site.region)
     StateStack(site, pulumi.ResourceOptions(providers={"aws": provider}))
@@ -80,23 +81,23 @@ def account_stack(site: Site, settings: ProviderSettings, *, issuers: Collection
 
 
 def issuer_host(config: MigrationConfig) -> str:
-    """The issuer of the tokens of the pipeline's jobs, as IAM names it: its address without the scheme."""
+    """Return the issuer of the tokens of the pipeline's jobs, as IAM names it: its address without the scheme."""
     return (config.pipeline.gitlab or f"https://{GITHUB}").removeprefix("https://")
 
 
 def pipeline_stack(site: Site, settings: ProviderSettings) -> None:
-    """What the site's environment has of its own: the boundary of its roles, and the roles of its pipeline.
+    """Create what the site's environment has of its own: the boundary of its roles, and the roles of its pipeline.
 
-    The site's region is that of the bucket, so that another primary names nothing anew.
+    The site's region is that of the state bucket, so another primary renames nothing.
     """
     provider = AWSProviderManager(settings, {site.region: site}).get_provider(site.region)
     stack = PipelineStack(site, pulumi.ResourceOptions(providers={"aws": provider}))
-    # Known when the last of them is: a run that is killed, or fails, leaves the output as it was.
+    # Known only after the last of them: a run that is killed, or fails, leaves the output unchanged.
     pulumi.export(MADE, pulumi.Output.all(*stack.ids).apply(lambda _: True))
 
 
 class StateStack(PrivateBuckets):
-    """The bucket of states, versioned and under a key of its own."""
+    """The bucket of states, versioned and encrypted with its own key."""
 
     def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
         super().__init__(site, "State", opts)
@@ -129,8 +130,8 @@ class StateStack(PrivateBuckets):
 class _Issuers(RegionComponent):
     """GitHub, or a GitLab, as an issuer of identities.
 
-    Without a thumbprint: IAM looks at the certificate's authority itself, and uses thumbprints for no issuer whose
-    authority it knows; of any other it reads the thumbprint when the issuer is made (IAM API Reference,
+    It has no thumbprint. IAM checks the certificate's authority itself if it knows that authority, and uses no
+    thumbprint then. For any other issuer, IAM reads the thumbprint when the issuer is created (IAM API Reference,
     "CreateOpenIDConnectProvider", ThumbprintList).
     """
 
@@ -149,7 +150,9 @@ class _Issuers(RegionComponent):
 
 
 class PipelineStack(RegionComponent):
-    """The permissions boundary, and where a repository is named the roles of its jobs with their policies."""
+    """The permissions boundary, and, where the settings name a repository, the roles of its jobs with their
+    policies.
+    """
 
     def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
         super().__init__(site, "Pipeline", opts)
@@ -196,16 +199,16 @@ class PipelineStack(RegionComponent):
 
 
 def job_trust(config: MigrationConfig, role: PipelineRole) -> str:
-    """Which jobs may take ``role``, where the settings say that the pipeline runs."""
+    """Return which jobs may assume ``role``, where the settings say that the pipeline runs."""
     return (gitlab_trust if config.pipeline.gitlab else github_trust)(config, role)
 
 
 def gitlab_trust(config: MigrationConfig, role: PipelineRole) -> str:
-    """Which jobs may take ``role``: of the project, and but for the previewing one of the branch.
+    """Return which jobs may assume ``role``: those of the project, and except for the preview role those of the branch.
 
-    A job of a merge request has its own branch in its subject, and no other kind of reference (GitLab Docs, "OpenID
-    Connect (OIDC) Authentication Using ID Tokens", "Token payload": ref_type is branch or tag). The subject names no
-    environment, and STS looks at no other claim of GitLab's (IAM User Guide, "Available keys for AWS OIDC federation").
+    The subject of a merge request's job has its own branch. Its ref_type is always branch or tag (GitLab Docs, "OpenID
+    Connect (OIDC) Authentication Using ID Tokens", "Token payload"). The subject names no environment, and STS checks
+    no other claim of GitLab's (IAM User Guide, "Available keys for AWS OIDC federation").
     """
     host = issuer_host(config)
     subject = f"project_path:{config.pipeline.repository}:ref_type:branch:ref:"
@@ -237,12 +240,13 @@ def _trust(
 
 
 def github_trust(config: MigrationConfig, role: PipelineRole) -> str:
-    """Which jobs may take ``role``: of the repository, and of the branch or the role's GitHub environment.
+    """Return which jobs may assume ``role``: those of the repository, and of the branch or the role's GitHub
+    environment.
 
-    A job that names an environment has that in its subject, and no branch (GitHub Docs, "OpenID Connect reference",
-    "Filtering for a specific environment"); STS looks at the claim ``ref`` too, in the partition aws (IAM User Guide,
-    "Available keys for AWS OIDC federation"; AWS What's New, 2 February 2026, "AWS STS now supports validation of
-    select identity provider specific claims": "all AWS commercial Regions").
+    The subject of a job with an environment names it, and no branch (GitHub Docs, "OpenID Connect reference",
+    "Filtering for a specific environment"). In the partition aws, STS checks the claim ``ref`` too (IAM User Guide,
+    "Available keys for AWS OIDC federation"). See AWS What's New, 2 February 2026, "AWS STS now supports validation of
+    select identity provider specific claims": "all AWS commercial Regions".
     """
     partition = partition_of(config.regions.primary)
     repository, branch = f"repo:{config.pipeline.repository}", f"refs/heads/{config.pipeline.branch}"
@@ -256,7 +260,9 @@ def github_trust(config: MigrationConfig, role: PipelineRole) -> str:
 
 
 def taking_over(program: Callable[[], None], imports: Imports) -> Callable[[], None]:
-    """``program`` for a run that takes what stands already into the state, as it is; the next run makes it ours."""
+    """Return ``program`` for a run that imports existing resources unchanged. The next run brings them to the
+    settings.
+    """
 
     def run() -> None:
         pulumi.runtime.register_stack_transformation(partial(_imported, imports))
@@ -271,6 +277,6 @@ def _imported(
     identity = imports.get(args.name)
     if identity is None or not args.type_.startswith("aws:"):
         return None
-    # An import that differs from what program and default tags say is refused, so they say nothing yet.
+    # The engine refuses an import that differs from the program and the default tags. So they are ignored here.
     as_it_is = pulumi.ResourceOptions(import_=identity, ignore_changes=[*args.props, "tags_all"])
     return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, as_it_is))

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.infrastructure.iam import IAMStack, attach_dead_letter_policy
+from regionshift.infrastructure.iam import IAMStack
 from regionshift.infrastructure.network import NetworkStack
+from regionshift.infrastructure.policies.function import queue_statements
 from regionshift.infrastructure.policies.resources import dead_letter_queue_statements
 from regionshift.infrastructure.policies.statement import arn_by_name, policy
 from regionshift.infrastructure.site import RegionComponent, Site
@@ -36,7 +37,7 @@ class LambdaStack(RegionComponent):
     ) -> None:
         super().__init__(site, "Lambda", opts)
         self.dead_letters = self._queue(key)
-        attach_dead_letter_policy(iam, self.dead_letters)
+        iam.attach(named.DEAD_LETTERS_POLICY, queue_statements, queue=self.dead_letters.arn)
         settings = site.config.function
         artifact = site.release.artifact
         self.function = aws.lambda_.Function(

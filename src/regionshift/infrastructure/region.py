@@ -5,17 +5,19 @@ from __future__ import annotations
 import pulumi
 import pulumi_aws as aws
 
-from regionshift.infrastructure import iam as rights
 from regionshift.infrastructure.alarms import state_machine_arn
 from regionshift.infrastructure.configuration import SecretsStack
 from regionshift.infrastructure.encryption import EncryptionStack
 from regionshift.infrastructure.function import LambdaStack
+from regionshift.infrastructure.iam import KEY_SERVICES, IAMStack
 from regionshift.infrastructure.migration import MigrationStack
 from regionshift.infrastructure.monitoring import MonitoringStack
 from regionshift.infrastructure.network import NetworkStack
 from regionshift.infrastructure.notifications import NotificationsStack
+from regionshift.infrastructure.policies import function
 from regionshift.infrastructure.site import RegionComponent, Site
 from regionshift.infrastructure.storage import StorageStack
+from regionshift.settings import components as named
 
 
 class RegionStack(RegionComponent):
@@ -27,7 +29,7 @@ class RegionStack(RegionComponent):
         inside = pulumi.ResourceOptions(parent=self)
         self.encryption = EncryptionStack(site, inside)
         key = self.encryption.key
-        self.iam = rights.IAMStack(site, inside)
+        self.iam = IAMStack(site, inside)
         self.network = NetworkStack(site, key, inside, outlasts=self._removal())
         self.storage = StorageStack(site, key, inside, allow_data_loss=allow_data_loss)
         self.secrets = SecretsStack(site, key, inside)
@@ -56,24 +58,42 @@ class RegionStack(RegionComponent):
     def _removal(self) -> list[pulumi.Resource]:
         """The right to take Lambda's network interfaces away, where the function has some."""
         in_vpc = self.site.config.network.function_in_vpc
-        return [rights.attach_interface_removal_policy(self.iam)] if in_vpc else []
+        rights = function.interface_removal_statements
+        return (
+            [self.iam.attach(named.INTERFACE_REMOVAL_POLICY, rights, interfaces=self._interfaces)]
+            if in_vpc
+            else []
+        )
+
+    @property
+    def _interfaces(self) -> str:
+        return self.site.arn("ec2", "network-interface/*")
 
     def _give_rights(self, key: aws.kms.Key) -> None:
-        rights.attach_s3_policy(self.iam, self.storage.deployment_bucket)
-        rights.attach_key_policy(self.iam, key)
-        rights.attach_seals_policy(self.iam, self.encryption.records_key)
+        attach, site = self.iam.attach, self.site
+        bucket = self.storage.deployment_bucket.arn
+        attach(named.S3_POLICY, function.s3_statements, bucket=bucket, account=site.config.account)
+        services = site.service_hosts(*KEY_SERVICES)
+        attach(named.KEY_POLICY, function.own_key_statements, key=key.arn, services=services)
+        attach(named.SEALS_POLICY, function.seal_statements, key=self.encryption.records_key.arn)
         if self.secrets.parameter is not None:
-            rights.attach_parameter_policy(self.iam, self.secrets.parameter)
+            attach(named.CONFIGURATION_POLICY, function.parameter_statements, own=self.secrets.parameter.arn)
         if self.secrets.secret is not None:
-            rights.attach_secret_policy(self.iam, self.secrets.secret)
-        rights.attach_cloudwatch_logs_policy(self.iam, self.monitoring.log_groups)
-        rights.attach_topic_policy(self.iam, self.notifications.deployment_topic)
-        rights.attach_tracing_policy(self.iam)
-        rights.attach_metrics_policy(self.iam)
-        rights.attach_state_machine_policy(self.iam, state_machine_arn(self.site))
+            attach(named.CONFIGURATION_POLICY, function.secret_statements, own=self.secrets.secret.arn)
+        groups = [group.arn for group in self.monitoring.log_groups]
+        attach(named.LOGS_POLICY, function.log_statements, log_groups=groups)
+        attach(named.TOPIC_POLICY, function.topic_statements, topic=self.notifications.deployment_topic.arn)
+        attach(named.TRACING_POLICY, function.tracing_statements)
+        attach(named.METRICS_POLICY, function.metrics_statements)
+        # An ARN by name, because the state machine is made after the function's rights.
+        attach(named.START_POLICY, function.state_machine_statements, machine=state_machine_arn(site))
         if self.network.function_security_group is not None:
-            rights.attach_network_interface_policy(
-                self.iam, self.network.subnets, self.network.function_security_group
+            attach(
+                named.NETWORK_INTERFACE_POLICY,
+                function.network_interface_statements,
+                interfaces=self._interfaces,
+                subnets=[subnet.arn for subnet in self.network.subnets],
+                security_groups=[self.network.function_security_group.arn],
             )
 
     def _variables(self) -> dict[str, pulumi.Input[str]]:

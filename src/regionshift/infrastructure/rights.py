@@ -1,9 +1,9 @@
-"""What whoever runs the program must be allowed, by resource type: to read, create, update and delete it.
+"""The actions that the program needs, by resource type: to read, create, update and delete it.
 
-Actions are those of AWS's Service Authorization Reference (the page of each service, "Actions defined by …"),
-with the dependent ones (`iam:PassRole`, the tagging of what is created, the key of what is encrypted) named beside
-them. ``tests/unit/infrastructure/test_rights.py`` holds the table against the actions that others found the plugin to
-ask, and against the reference. What the commands ask of AWS beside the engine is in `operator_rights.py`.
+The actions are those of AWS's Service Authorization Reference (the page of each service, "Actions defined by …").
+Dependent actions stand beside them: `iam:PassRole`, the tagging of new resources, the key of encrypted data.
+``tests/unit/infrastructure/test_rights.py`` compares the table with the reference, and with the actions that others saw
+the plugin use. `operator_rights.py` has what the commands ask of AWS beside the engine.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Rights:
 
     Args:
         read: what the plugin asks after every step, and while it waits for one.
-        on: the ARN that they are about, with ``{partition}``, ``{region}``, ``{account}`` and ``{name}``.
-        kind: what ``{name}`` is the name of; None when AWS makes the name up.
-        of_any: those of the actions that are asked before there is a name: they are about any.
-        tag: what puts other tags on what stands, and takes some away.
-        settings: what is needed beside, by the setting that it comes from.
+        on: the ARN of the resource, with ``{partition}``, ``{region}``, ``{account}`` and ``{name}``.
+        kind: the kind of ``{name}``; None when AWS makes up the name.
+        of_any: the actions that are asked before the name exists. They are about any resource of the type.
+        tag: what adds, changes and removes tags of an existing resource.
+        settings: further actions, by the setting that needs them.
     """
 
     create: tuple[str, ...]
@@ -45,7 +45,7 @@ class Rights:
     settings: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def of(self, op: str, *, retagged: bool = False) -> tuple[str, ...]:
-        """The actions that one step of the engine needs; ``retagged``: an update changes tags."""
+        """Return the actions that one step of the engine needs. ``retagged``: an update changes tags."""
         match op:
             case "create" | "import":
                 writes = self.create
@@ -60,21 +60,21 @@ class Rights:
         return (*writes, *self.read)
 
     def reading(self, actions: str) -> Rights:
-        """The same with reads of the service: ``actions`` without their prefix, apart by spaces."""
+        """Return a copy with these reads: ``actions`` without the prefix of the service, separated by spaces."""
         service = self.on.split(":")[2]
         return replace(self, read=tuple(f"{service}:{each}" for each in actions.split()))
 
     def tagging(self, actions: str = "TagResource UntagResource") -> Rights:
-        """The same with what changes the tags of what stands."""
+        """Return a copy with the actions that change tags."""
         service = self.on.split(":")[2]
         return replace(self, tag=tuple(f"{service}:{each}" for each in actions.split()))
 
     def with_setting(self, path: str, *actions: str) -> Rights:
-        """The same with what is needed only where the setting ``path`` is given."""
+        """Return a copy with actions that are needed only with the setting ``path``."""
         return replace(self, settings=(*self.settings, (path, actions)))
 
     def by_settings(self, config: MigrationConfig) -> tuple[str, ...]:
-        """What these settings need beside."""
+        """Return the further actions that these settings need."""
         return tuple(
             action
             for path, actions in self.settings
@@ -83,12 +83,12 @@ class Rights:
         )
 
     def writes(self, config: MigrationConfig) -> tuple[str, ...]:
-        """All that makes, changes, tags and deletes it."""
+        """Return every action that creates, changes, tags or deletes it."""
         beside = (action for action in self.by_settings(config) if not _is_read(action))
         return (*self.create, *self.update, *self.delete, *self.tag, *beside)
 
     def reads(self, config: MigrationConfig) -> tuple[str, ...]:
-        """All that looks at it."""
+        """Return every action that reads it."""
         return (*self.read, *filter(_is_read, self.by_settings(config)))
 
 
@@ -97,7 +97,7 @@ def _is_read(action: str) -> bool:
 
 
 def has_resource(action: str) -> bool:
-    """Whether a policy can name what ``action`` is about; others it allows on ``*`` or not at all.
+    """Return whether a policy can name the resource of ``action``. Other actions are allowed on ``*`` or not at all.
 
     Service Authorization Reference: the rows of the services' tables without a resource type.
     """
@@ -128,8 +128,8 @@ EITHER = frozenset(
         "s3:UntagResource",
     }
 )
-"""The older and the newer way to a bucket's tags: the provider takes the other where one is refused (hashicorp/
-terraform-provider-aws pull request 45251), so nobody is told of a single one that is not allowed."""
+"""The older and the newer actions on the tags of a bucket. The provider tries the other when one is refused
+(hashicorp/terraform-provider-aws pull request 45251), so a single missing one is not reported."""
 
 LOOKS: Mapping[str, str] = MappingProxyType(
     {
@@ -143,10 +143,10 @@ LOOKS: Mapping[str, str] = MappingProxyType(
         "tag:GetResources": "",
     }
 )
-"""By action, the type whose ARN it is about; "" for all types. What the looks by name and tags ask beside the types
-that stand: at the end of `destroy`, and after a run that was killed.
+"""The actions that look for resources by name and tags, with the type of their ARN; "" for all types. The end of
+`destroy` needs them, and the command after a killed run.
 
-Lambda tells a function's tags only to whom lambda:ListTags allows it (Lambda API Reference, "GetFunction").
+Lambda tells a function's tags only to callers that have lambda:ListTags (Lambda API Reference, "GetFunction").
 """
 
 
@@ -155,7 +155,7 @@ _SOME = "0123456789abcdef0"  # an id of the form that AWS makes
 
 
 def _bucket(put: str, *, delete: str | None = None, also: tuple[str, ...] = ()) -> Rights:
-    """A part of a bucket's configuration; most are taken away by the same action that sets them."""
+    """Return the rights on a part of a bucket's configuration. Mostly the same action sets and removes it."""
     puts = (f"s3:{put}", *also)
     made = Rights(puts, puts, (f"s3:{delete or put}",), "arn:{partition}:s3:::{name}", NameKind.BUCKET)
     return made.reading(put.replace("Put", "Get"))
@@ -197,7 +197,7 @@ def _of_service(
     delete: str,
     also: tuple[str, ...] = (),
 ) -> Rights:
-    """A type whose actions are of one service; ``also`` is needed to create and to update."""
+    """Return the rights on a type whose actions belong to one service. ``also``: needed to create and to update."""
     made, changed, gone = (
         tuple(f"{service}:{each}" for each in words.split()) for words in (create, update, delete)
     )
@@ -210,8 +210,8 @@ def _of_service(
 
 _KEY = f"arn:{{partition}}:kms:{_HERE}:key/00000000-0000-0000-0000-000000000000"
 _PASS = ("iam:PassRole",)
-# Whoever writes and reads what is encrypted uses its key (KMS Developer Guide, "How AWS services use AWS KMS").
-# A parameter of the advanced tier has a data key of its own (Systems Manager User Guide, "AWS KMS encryption for AWS
+# Reading and writing encrypted data needs its key (KMS Developer Guide, "How AWS services use AWS KMS").
+# A parameter of the advanced tier has its own data key (Systems Manager User Guide, "AWS KMS encryption for AWS
 # Systems Manager Parameter Store SecureString parameters").
 _SECURE_STRING = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 _SECRET = ("kms:Decrypt", "kms:GenerateDataKey")
@@ -231,8 +231,8 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         "aws:kms/alias:Alias": _of_service(
             "kms", "{name}", NameKind.KEY_ALIAS, "CreateAlias", "UpdateAlias", "DeleteAlias"
         ).reading("ListAliases"),
-        # Tags go with CreateBucket since the provider's 6.23.0, and by the older actions where a partition has not the
-        # newer (hashicorp/terraform-provider-aws pull request 45251, issue 45784). The looks read them by the older.
+        # Since version 6.23.0 the provider sends tags with CreateBucket. Where a partition lacks the newer actions, it
+        # uses the older ones (hashicorp/terraform-provider-aws pull request 45251, issue 45784), as `LOOKS` does.
         "aws:s3/bucket:Bucket": Rights(
             ("s3:CreateBucket", "s3:TagResource"),
             (),
@@ -351,7 +351,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             ("DeleteVpcEndpoints",),
             "DescribePrefixLists DescribeSecurityGroups DescribeSubnets DescribeVpcEndpoints",
         )
-        # Of an interface endpoint with private DNS (Service Authorization Reference, Amazon EC2, CreateVpcEndpoint).
+        # For an interface endpoint with private DNS (Service Authorization Reference, Amazon EC2, CreateVpcEndpoint).
         .with_setting("network.function_in_vpc", "route53:AssociateVPCWithHostedZone"),
         "aws:ec2/securityGroup:SecurityGroup": _ec2(
             "security-group",
@@ -361,7 +361,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             ("DeleteSecurityGroup",),
             "DescribeNetworkInterfaces DescribeSecurityGroups",
         ),
-        # The VPC's own group is only emptied, and stays when the resource goes.
+        # The VPC's own group is only emptied. It stays when the resource is deleted.
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _ec2(
             "security-group",
             "sg",
@@ -462,7 +462,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
             NameKind.SECRET,
             "PutSecretValue",
             "PutSecretValue",
-            # The label of the version before goes with it, once it has one.
+            # Deleting a version also removes its label.
             "UpdateSecretVersionStage",
             _SECRET,
         ).reading("GetSecretValue"),
@@ -486,7 +486,7 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Passed:
-    """The roles that resources of one type are given, and the service that gets them with it."""
+    """The roles of one resource type, and the service that gets them."""
 
     roles: tuple[Component, ...]
     service: str
@@ -504,11 +504,11 @@ PASSED: Mapping[str, Passed] = MappingProxyType(
         "aws:sfn/stateMachine:StateMachine": Passed((named.STATE_MACHINE_ROLE,), "states.amazonaws.com"),
     }
 )
-"""As the roles' trust policies name the services (IAM User Guide, "Grant a user permissions to pass a role")."""
+"""The services are those of the roles' trust policies (IAM User Guide, "Grant a user permissions to pass a role")."""
 
 
 def types_of(config: MigrationConfig, region: str) -> list[str]:
-    """The types that the program makes in ``region``; some only with a setting."""
+    """Return the types that the program creates in ``region``. Some exist only with a setting."""
     network, store = config.network, config.application.store
     site = Site.by_settings(config, region)
     has_managed = bool(worker_policies(site, foreseen(site)).managed)

@@ -77,9 +77,7 @@ def _of_function(site: Site) -> Iterator[Statement]:
     yield from function.queue_statements(site.arn("sqs", site.name(named.DEAD_LETTERS)))
     yield from function.tracing_statements()
     yield from function.metrics_statements()
-    machine = state_machine_arn(site)
-    executions = machine.replace(":stateMachine:", ":execution:") + ":*"
-    yield from function.state_machine_statements(machine, executions)
+    yield from function.state_machine_statements(state_machine_arn(site))
     if config.network.function_in_vpc:
         interfaces = site.arn("ec2", "network-interface/*")
         yield from function.network_interface_statements(

@@ -1,4 +1,5 @@
-"""The policies of the worker's role: inline ones as long as they fit, else managed ones for what ``carry`` names."""
+"""The policies of the worker's role: inline ones as long as they fit, otherwise managed ones for what ``carry``
+names."""
 
 from __future__ import annotations
 
@@ -18,16 +19,16 @@ from regionshift.settings import components as named
 from regionshift.settings.quotas import INLINE_POLICIES, MANAGED_POLICIES, MANAGED_POLICY
 
 ROOM = INLINE_POLICIES.most - len(FENCE)
-"""Characters of a role's inline policies: a full role must still take the one that fences it."""
+"""The characters of a role's inline policies, without the room for the policy that fences it."""
 
 
 @dataclass(frozen=True)
 class RolePolicy:
-    """One policy before what it names is made: ``build(**given)`` gives its statements.
+    """One policy, before the resources that it names exist: ``build(**given)`` returns its statements.
 
     Args:
-        after: the policy whose statements it took over: that one is shortened before this is made, for both at their
-            longest may be more than a role takes.
+        after: the policy whose statements this one took over. It is shortened before this one is created, because both
+            at full length may be more than a role takes.
     """
 
     component: named.Component
@@ -37,13 +38,13 @@ class RolePolicy:
 
     @property
     def statements(self) -> list[Statement]:
-        """For a policy that names nothing that is not known yet."""
+        """The statements of a policy that names only known resources."""
         return list(self.build(**self.given))
 
 
 @dataclass(frozen=True)
 class WorkerPolicies:
-    """What the role gets. ``managed``: statements by the policy that has them; none where all fits inline."""
+    """The policies of the role. ``managed``: statements by policy; empty where all fit inline."""
 
     inline: tuple[RolePolicy, ...]
     managed: Mapping[named.Component, list[Statement]]
@@ -51,7 +52,7 @@ class WorkerPolicies:
 
 @dataclass(frozen=True)
 class Made:
-    """ARNs of what the program makes and the worker uses."""
+    """The ARNs of the resources that the worker uses."""
 
     key: pulumi.Input[str]
     records_key: pulumi.Input[str]
@@ -60,7 +61,9 @@ class Made:
 
 
 def foreseen(site: Site) -> Made:
-    """What is made will be called so, but for the ids of keys, which are as long (KMS Developer Guide, "Key id")."""
+    """Return these ARNs before the resources exist. Only the ids of keys are made up, with the right length (KMS
+    Developer Guide, "Key id").
+    """
     key = site.arn("kms", "key/00000000-0000-0000-0000-000000000000")
     log_group = site.names.function_log_group(site.name(named.WORKER))
     return Made(
@@ -72,11 +75,11 @@ def foreseen(site: Site) -> Made:
 
 
 def worker_policies(site: Site, made: Made) -> WorkerPolicies:
-    """All policies of the role.
+    """Return all policies of the role.
 
-    What ``carry`` names stands in inline policies while they fit; else in managed ones, with every bucket named, and
-    only when that does not fit either, with patterns of buckets that are called alike. `sizes` tells when even
-    those are too many.
+    The rights on what ``carry`` names are in inline policies while they fit, otherwise in managed ones that name every
+    bucket. If those do not fit either, patterns name the buckets that differ only in their region. `sizes` reports when
+    even those are too many.
     """
     own = tuple(_own(site, made))
     room = ROOM - sum(length(each.statements) for each in _own(site, foreseen(site)))
@@ -87,14 +90,14 @@ def worker_policies(site: Site, made: Made) -> WorkerPolicies:
         parts = packed([one for each in carry for one in each.statements], MANAGED_POLICY.most)
         if fit(parts):
             break
-    # Beyond the last they count as one, which is too long: nothing is left out in silence.
+    # Parts beyond the last policy count as one that is too long, so `sizes` reports it.
     last = len(named.WORKER_CARRY_POLICIES) - 1
     parts = [*parts[:last], [one for part in parts[last:] for one in part]] if len(parts) > last else parts
     return WorkerPolicies(own, dict(zip(named.WORKER_CARRY_POLICIES, parts, strict=False)))
 
 
 def fit(parts: Sequence[Sequence[Statement]]) -> bool:
-    """Whether a role takes managed policies of these statements."""
+    """Return whether a role takes managed policies of these statements."""
     return len(parts) <= MANAGED_POLICIES.most and all(length(part) <= MANAGED_POLICY.most for part in parts)
 
 
@@ -114,7 +117,7 @@ def _own(site: Site, made: Made) -> Iterator[RolePolicy]:
             "key": made.key,
             # Records are objects in S3, and the topic is under the key too.
             "services": site.service_hosts(*sorted({"s3", "sns", *services})),
-            # In the order of their names: another primary changes nothing here.
+            # Sorted by name, so that another primary changes nothing here.
             "elsewhere": [site.arn_in("kms", region, "key/*") for region in sorted(site.config.all_regions)],
             "reading": site.service_hosts(*services, everywhere=True),
         },

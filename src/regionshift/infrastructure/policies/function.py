@@ -163,13 +163,11 @@ def topic_statements(topic: str) -> list[Statement]:
     return [allow("Notify", ["sns:GetTopicAttributes", "sns:Publish"], [topic])]
 
 
-def state_machine_statements(machine: str, executions: str) -> list[Statement]:
+def state_machine_statements(machine: str) -> list[Statement]:
     """Start a migration, and see whether one runs. The rights of the state machine's own role and of the worker limit
     what it can do.
-
-    Args:
-        executions: the pattern of the state machine's executions.
     """
+    executions = machine.replace(":stateMachine:", ":execution:") + ":*"
     return [
         allow("StartMigrations", ["states:StartExecution"], [machine]),
         allow("SeeMigrations", ["states:DescribeExecution"], [executions]),
