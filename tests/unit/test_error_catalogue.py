@@ -226,6 +226,8 @@ def test_what_is_unknown_is_answered_with_the_nearest(
 ) -> None:
     assert run(app, ["explain", asked]) == 2
     assert nearest in capsys.readouterr().err
+    assert run(app, ["explain", "RS-NOPE-1"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
     assert run(app, ["explain", "zzz"]) == 2
     assert "`regionshift explain` lists all" in capsys.readouterr().err
 

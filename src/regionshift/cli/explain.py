@@ -15,6 +15,8 @@ from regionshift.infrastructure.runbooks import RUNBOOKS, Runbook, runbook_of
 from regionshift.report.printer import Screen
 
 _NEAREST = 3
+_ALIKE = 0.8
+"""How alike a name must be to be offered (`difflib`): all ids are alike by half."""
 
 
 def run_explain(choices: Choices, name: str | None) -> None:
@@ -36,7 +38,9 @@ def run_explain(choices: Choices, name: str | None) -> None:
         _show(choices, kind, asdict(runbook), _of_alarm(runbook))
     else:
         known = {each.upper(): each for each in (*CATALOGUE, *RULES, *RUNBOOKS)}
-        nearest = [known[each] for each in difflib.get_close_matches(wanted, known, n=_NEAREST, cutoff=0.5)]
+        nearest = [
+            known[each] for each in difflib.get_close_matches(wanted, known, n=_NEAREST, cutoff=_ALIKE)
+        ]
         raise InputError(
             f"There is no error, rule or alarm {name}.",
             where="explain",

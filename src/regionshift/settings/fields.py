@@ -80,7 +80,7 @@ def _known_region(text: str) -> str:
     area = text.split("-", maxsplit=1)[0].casefold()
     same_area = [region for region in all_regions() if region.split("-", maxsplit=1)[0] == area]
     offered = ", ".join(same_area or REGIONS["aws"])
-    raise wrong(f"a region of AWS: {offered}", nearest_of(text, same_area or all_regions()))
+    raise wrong(f"a region of AWS, such as {offered}", nearest_of(text, same_area or all_regions()))
 
 
 def _named(text: str) -> str:

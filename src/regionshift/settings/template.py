@@ -49,7 +49,7 @@ def settings_template(
 _TEMPLATE = """\
 # yaml-language-server: $schema=<schema>
 #
-# One environment in several regions. To change a default, remove the "#" of its line.
+# One environment in several regions. To change a default, remove the "#" of its line, and of its section's name above.
 # docs/settings.md explains every field. A variable REGIONSHIFT_SECTION__FIELD overrides a field,
 # and an option overrides both. ENVIRONMENT_SUFFIX makes another environment, for example for a pull request.
 
