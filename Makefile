@@ -21,11 +21,11 @@ setup: .venv/.installed tools ## Install the command at .venv/bin/regionshift, w
 .venv/.installed: requirements/lock.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: install it and run make again." >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) is here. Name another one: make PYTHON=python3.12" >&2; exit 2; }
-	@echo "Step 1 of 3: a Python environment of its own, .venv"
+	@echo "Step 1 of 5: a Python environment of its own, .venv"
 	@$(PYTHON) -m venv .venv
-	@echo "Step 2 of 3: $$(grep -c '==' requirements/lock.txt) pinned packages (one to three minutes)"
+	@echo "Step 2 of 5: $$(grep -c '==' requirements/lock.txt) pinned packages (one to three minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/lock.txt
-	@echo "Step 3 of 3: the command itself, .venv/bin/regionshift"
+	@echo "Step 3 of 5: the command itself, .venv/bin/regionshift"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
