@@ -27,7 +27,7 @@ def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
         )
         assert shown.returncode == 0, shown.stdout
         for promise in (
-            "Byte for byte what it was.",
+            "The second region is byte for byte as before.",
             "killed at wave-1/apply",
             "Three regions are up and checked",
         ):
