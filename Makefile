@@ -83,7 +83,9 @@ types: .venv/.installed ## Check the types
 	$(BIN)/mypy
 
 docs: .venv/.installed ## Build the site of the documentation: .cache/site/index.html
-	$(BIN)/zensical build --strict --clean
+	@rm -rf .cache/docs .cache/site && mkdir -p .cache/docs && cp -R docs zensical.toml .cache/docs/
+	@cd .cache/docs && $(abspath $(BIN))/zensical build --strict  # its --clean would empty all of .cache
+	@mv .cache/docs/.cache/site .cache/site
 
 reference: .venv/.installed ## Write the pages and tables of docs/ from the code
 	$(BIN)/python tools/publish_reference.py
