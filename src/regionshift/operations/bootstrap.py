@@ -1,8 +1,8 @@
-"""What an account and an environment's pipeline need before the first `up`: planned, made, and taken down again.
+"""Plan, create and delete what an account and an environment's pipeline need before the first `up`.
 
-The engine's state of it lies beside the caller until the bucket that it makes is there, and in that bucket from then
-on: any machine finds it there. Its account's object is copied last and removed first, so that it alone says where the
-state is, whenever a command is killed.
+The engine's state of this lies on this machine until its bucket exists. From then on it lies in that bucket, where any
+machine finds it. The object of the account is copied last and removed first. So it alone shows where the state is, also
+after a kill.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _ISSUER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 
 
 def account_settings(config: MigrationConfig, region: str) -> MigrationConfig:
-    """Settings for what the account has once, the same whichever environment's are at hand."""
+    """Settings for the part that the account has once. They are the same for every environment."""
     return config.model_copy(
         update={
             "project": _PROJECT,
@@ -84,19 +84,20 @@ def account_settings(config: MigrationConfig, region: str) -> MigrationConfig:
 
 
 def default_region(config: MigrationConfig) -> str:
-    """Where the bucket of states stands unless somebody says otherwise: near the primary, and not in the environment.
+    """The default region of the bucket of states: near the primary, and not a region of the environment.
 
-    With a region of the environment the state would be out of reach too. The primary, where none is in its country.
+    With a lost region of the environment, the state would be lost too. The primary itself when its country has no other
+    region.
     """
     near = next((group for group in _ONE_LAW if config.regions.primary in group), ())
     return next((each for each in near if each not in config.all_regions), config.regions.primary)
 
 
 def settings_after(config: MigrationConfig, region: str, *, keeps_state: bool = False) -> dict[str, str]:
-    """What `bootstrap` gives the settings file, by dotted path; what stands there already is not named.
+    """The values that `bootstrap` adds to the settings file, by dotted path. Existing values stay.
 
     Args:
-        keeps_state: the environment was made already, with its state beside the settings, and would not be found.
+        keeps_state: the environment exists, with its state beside the settings, so `state` must not change.
     """
     found = {}
     if not config.state and not keeps_state:
@@ -109,7 +110,7 @@ def settings_after(config: MigrationConfig, region: str, *, keeps_state: bool = 
 
 
 def with_values(config: MigrationConfig, values: Mapping[str, str]) -> MigrationConfig:
-    """The settings as they are with ``values`` of :func:`settings_after` in them."""
+    """The settings with the ``values`` of :func:`settings_after`."""
     access = config.access.model_copy(
         update={"boundary": values.get("access.boundary", config.access.boundary)}
     )
@@ -119,11 +120,11 @@ def with_values(config: MigrationConfig, values: Mapping[str, str]) -> Migration
 
 @dataclass(frozen=True)
 class BootstrapPart:
-    """One of the two stacks: what the account has, or what an environment's pipeline has.
+    """One of the two stacks: the account's, or that of an environment's pipeline.
 
     Args:
-        config: settings of whose names and tags it is. region: where it lies, however the settings change.
-        program: what the engine runs, by what it takes over.
+        config: the settings with its names and tags. region: its region, which never changes.
+        program: makes the engine's program from the imports.
     """
 
     config: MigrationConfig
@@ -133,7 +134,7 @@ class BootstrapPart:
     program: Callable[[Imports], Program]
 
     def look(self, step: ResourceStep) -> Look:
-        """How what ``step`` makes is looked for, and by which tags it is ours."""
+        """How to look for the resource of ``step``, and the tags that show that it is ours."""
         owner = {
             "Project": self.config.project,
             "Environment": self.config.suffix,
@@ -145,12 +146,12 @@ class BootstrapPart:
 
 @dataclass(frozen=True)
 class PartPlan:
-    """What one part would do.
+    """The plan of one part.
 
     Args:
-        steps: one a resource, those that stay as they are too.
-        imports: {logical name: id} of what it takes over first.
-        is_whole: all of it was made before. What is made anew then may open something in what stands.
+        steps: one a resource, also for resources that do not change.
+        imports: {logical name: id} of the resources that it takes over first.
+        is_whole: the part was complete before. Then a new resource may open access to existing ones.
     """
 
     steps: tuple[ResourceStep, ...]
@@ -160,25 +161,26 @@ class PartPlan:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Every step that changes something, as it is shown."""
+        """The steps that change something, as the plan shows them."""
         found = map(change_of, (step for step in self.steps if step.changes))
         return tuple(sorted(found, key=lambda each: each.urn))
 
     @property
     def unchanged(self) -> int:
-        """How many resources stay as they are."""
+        """The number of resources that do not change."""
         return sum(step.op == "same" for step in self.steps)
 
     @property
     def may_open(self) -> tuple[ResourceStep, ...]:
-        """The steps that may open something in what stands."""
+        """The steps that may open access to existing resources."""
         return tuple(step for step in self.steps if self.is_whole or step.op not in ("create", "import"))
 
 
 def plan_part(part: BootstrapPart, today: date, *, take_over: bool) -> PartPlan:
-    """Preview one part. What stands already and is ours was made by a run that was killed: it is taken over.
+    """Preview one part. Changes nothing.
 
-    So is what is somebody else's, with ``take_over``; without it that is an error. Changes nothing.
+    An existing resource of ours comes from a killed run, and is taken over. Somebody else's is taken over with
+    ``take_over``, and is an error without it.
     """
     record = part.engine.preview(part.program({}))
     imports: dict[str, str] = {}
@@ -202,7 +204,7 @@ def plan_part(part: BootstrapPart, today: date, *, take_over: bool) -> PartPlan:
 def _policy_findings(
     config: MigrationConfig, steps: Sequence[ResourceStep], today: date
 ) -> list[PolicyFinding]:
-    """Every fault of the policies of one part; those that deploying cannot do without are told as info, once a rule."""
+    """Every fault of the policies of one part. Faults that a deployment needs are an info, one for each rule."""
     on_everything = (*WITHOUT_RESOURCE, *DEPLOYER_ON_EVERYTHING)
     found = policy_findings(config, steps, today, is_whole=False, on_everything=on_everything)
     left, meant = list[PolicyFinding](), dict[str, list[PolicyFinding]]()
@@ -234,7 +236,7 @@ def _finding(
 
 
 def _standing(part: BootstrapPart, step: ResourceStep) -> tuple[str, bool] | None:
-    """The id of what is there in the place of what ``step`` makes, and whether it is ours; None for nothing."""
+    """The id of the existing resource in the place of ``step``, and whether it is ours; None when there is none."""
     look = part.look(step)
     if step.type in NAMED:
         with told_plainly(part.region):
@@ -253,7 +255,7 @@ def _standing(part: BootstrapPart, step: ResourceStep) -> tuple[str, bool] | Non
 
 
 def _aliased(part: BootstrapPart) -> str | None:
-    """The id of the key that has the alias now."""
+    """The id of the key with the alias."""
     try:
         found = part.clients.call(part.region, "kms", "describe_key", KeyId=STATE_KEY_ALIAS)
     except AwsFailed as error:
@@ -270,10 +272,10 @@ def _owns_alias(part: BootstrapPart) -> bool:
 
 
 def apply_part(part: BootstrapPart, plan: PartPlan) -> None:
-    """Do what was planned; what was left open by a run that was killed is settled.
+    """Apply the plan, and settle creations that a killed run left open.
 
     Raises:
-        WorkFailed: something could not be made; what was made is in the state, and the next run goes on from there.
+        WorkFailed: something could not be made. The rest is in the state, and the next run continues from there.
     """
     if not plan.changes:
         return
@@ -286,9 +288,9 @@ def apply_part(part: BootstrapPart, plan: PartPlan) -> None:
 
 
 def destroy_part(part: BootstrapPart) -> int:
-    """Delete one part with its state, its bucket emptied first; gives how many resources went.
+    """Delete one part with its state, after emptying its bucket. Returns the number of deleted resources.
 
-    Raises as :func:`require_own`; nothing is deleted then.
+    Raises as :func:`require_own`. Then nothing is deleted.
     """
     resources = require_own(part)
     for each in resources:
@@ -300,10 +302,10 @@ def destroy_part(part: BootstrapPart) -> int:
 
 
 def require_own(part: BootstrapPart) -> list[dict[str, Any]]:
-    """What the state knows, all of which may go. Whoever writes the state could name anything there.
+    """The resources in the state, after a check that they are ours: the state could name anything.
 
     Raises:
-        Refused: something of it that has a name and tags is not ours; what has none is a part of such a thing.
+        Refused: a resource with a name and tags is not ours. Resources without them are parts of such a resource.
     """
     resources = [each for each in part.engine.resources() if str(each["type"]).startswith("aws:")]
     for each in resources:
@@ -335,16 +337,16 @@ def _empty(part: BootstrapPart, bucket: str) -> None:
 
 
 def _nothing() -> None:
-    """The program of what has nothing in it."""
+    """A program without resources."""
 
 
 def doomed(part: BootstrapPart) -> PartPlan:
-    """What :func:`destroy_part` would delete. Raises as :func:`require_own`."""
+    """The plan of :func:`destroy_part`. Raises as :func:`require_own`."""
     return PartPlan(tuple(_step("delete", part, each) for each in require_own(part)))
 
 
 def kept(part: BootstrapPart) -> PartPlan:
-    """A part that stays as it is."""
+    """The plan of a part that does not change."""
     resources = (each for each in part.engine.resources() if str(each["type"]).startswith("aws:"))
     return PartPlan(tuple(_step("same", part, each) for each in resources))
 
@@ -361,10 +363,10 @@ def plan_of(
     findings: Sequence[Finding] = (),
     allow_broadening: Collection[str] = (),
 ) -> Plan:
-    """The plans of both parts as one, to be shown; ``findings`` before theirs.
+    """The plans of both parts as one, with ``findings`` first.
 
     Args:
-        allow_broadening: ids of what more may be opened in what was made before; anything else is an error.
+        allow_broadening: ids of access that may be opened in existing parts. Any other is an error.
     """
     opened = [each for part in parts for each in growth_of(part.may_open, (region,), (region,))]
     growth, broadening = allowed(opened, allow_broadening)
@@ -382,7 +384,7 @@ def plan_of(
 
 
 def reach_findings(config: MigrationConfig) -> list[Finding]:
-    """A warning for each way in which the pipeline's roles reach beyond their environment."""
+    """A warning for each right of the pipeline's roles outside their environment."""
     if not config.pipeline.repository:
         return []
     roles: dict[tuple[str, str], list[str]] = {}
@@ -396,7 +398,7 @@ def reach_findings(config: MigrationConfig) -> list[Finding]:
 
 
 def state_findings(config: MigrationConfig, *, keeps_state: bool) -> list[Finding]:
-    """Of an environment that was made before the bucket, and whose state nobody moves for it."""
+    """A warning for an environment from before the bucket: its state is not moved."""
     if not keeps_state:
         return []
     said = f"{config.project} {config.suffix} was made with its state beside the settings, and keeps it there"
@@ -408,20 +410,20 @@ def state_findings(config: MigrationConfig, *, keeps_state: bool) -> list[Findin
 
 
 def issuer_of(clients: Clients, config: MigrationConfig, region: str) -> tuple[str, Mapping[str, str]] | None:
-    """The issuer of the pipeline's jobs as the account has it: its ARN and its tags."""
+    """The issuer of the pipeline's tokens in the account: its ARN and its tags."""
     inputs = {"url": f"https://{issuer_host(config)}"}
     with told_plainly(region):
         return NAMED[_ISSUER](Look(clients, config.account, region, inputs, {}))
 
 
 def known_issuers(engine: Engine) -> list[str]:
-    """The hosts of those that the state has."""
+    """The hosts of the issuers in the state."""
     found = (each for each in engine.resources() if each["type"] == _ISSUER)
     return [str(each["inputs"]["url"]).removeprefix("https://") for each in found]
 
 
 def issuer_findings(clients: Clients, region: str, arn: str) -> list[Finding]:
-    """Of an issuer that somebody else made: it is used as it is, if it takes tokens for our audience."""
+    """A finding on somebody else's issuer. It is used as it is, if it accepts tokens for our audience."""
     found = clients.call(region, "iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
     if AUDIENCE in found["ClientIDList"]:
         said = f"{arn} exists; it is used as it is, and stays whatever becomes of this"
@@ -463,21 +465,21 @@ def region_of_bucket(clients: Clients, config: MigrationConfig) -> str | None:
                 error_id="RS-ENVIRONMENT-005",
             ) from error
         raise
-    # S3 API Reference, "GetBucketLocation": of us-east-1 it tells nothing, of eu-west-1 sometimes EU.
+    # S3 API Reference, "GetBucketLocation": null means us-east-1, and EU means eu-west-1.
     return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(
         found.get("LocationConstraint"), found.get("LocationConstraint")
     )
 
 
 def state_object(identity: Identity) -> str:
-    """Where the engine keeps the state of one part, under the URL of the state."""
+    """The object of one part's state, under the URL of the state."""
     return f"{identity.engine_folder}/{_STACKS}/{identity.engine_project}/{identity.stack}.json"
 
 
 def move_state(source: StateStore, target: StateStore, last: str) -> None:
-    """Copy the whole state, the object ``last`` at the end: from then on ``target`` is where it is.
+    """Move the whole state from ``source`` to ``target``. After the copy of ``last``, ``target`` has it.
 
-    What is left in ``source`` means nothing any more, and is removed. Killed on the way it is done again.
+    Then the objects in ``source`` are removed. After a kill it can be done again.
     """
     keys = _state_keys(source)
     for key in sorted(keys, key=lambda each: each == last):
@@ -489,12 +491,12 @@ def move_state(source: StateStore, target: StateStore, last: str) -> None:
 
 
 def _state_keys(store: StateStore) -> list[str]:
-    """Its locks are those of who works on it here; what the engine says of a file (``.attrs``) is the file's alone."""
+    """The keys of the state, without locks, and without the engine's notes on local files (``.attrs``)."""
     return [key for key in store.keys("engine") if "/locks/" not in key and not key.endswith(".attrs")]
 
 
 def other_pipelines(store: StateStore, account: Identity, own: Identity) -> list[str]:
-    """Environments beside ``own`` whose pipelines the state knows, as PROJECT ENVIRONMENT."""
+    """The other environments with a pipeline in the state, as PROJECT ENVIRONMENT."""
     known = {state_object(account), state_object(own)}
     folder = f"{account.engine_folder}/{_STACKS}"
     found = (key for key in store.keys(folder) if key.endswith(".json") and key not in known)
@@ -503,11 +505,11 @@ def other_pipelines(store: StateStore, account: Identity, own: Identity) -> list
 
 @dataclass(frozen=True)
 class BucketContents:
-    """What is in the bucket beside the state of `bootstrap`.
+    """The content of the bucket, without the state of `bootstrap`.
 
     Args:
-        standing: environments that stand by their state there. has_past: something is left of some that are gone.
-        others: what `bootstrap` knows nothing of.
+        standing: environments with a state there. has_past: there are records of deleted environments.
+        others: names of anything else.
     """
 
     standing: tuple[str, ...]
@@ -516,7 +518,7 @@ class BucketContents:
 
 
 def held_in(part: BootstrapPart, store: StateStore) -> BucketContents:
-    """Look what the bucket of the account's ``part`` holds. ``store``: where environments have their states in it."""
+    """The content of the bucket of the account's ``part``. ``store``: the states of environments in it."""
     bucket, region, clients = state_bucket(part.config.account), part.region, part.clients
     identities = store.keys("identity")
     stacks = [key for key in store.keys("engine") if f"/{_STACKS}/" in f"/{key}" and key.endswith(".json")]
@@ -533,7 +535,7 @@ def held_in(part: BootstrapPart, store: StateStore) -> BucketContents:
 
 
 def require_free(held: BucketContents, *, allow_data_loss: bool) -> None:
-    """Raises Refused while the bucket holds what is not `bootstrap`'s to delete."""
+    """Raises Refused while the bucket holds anything that `bootstrap` must not delete."""
     if held.standing:
         raise Refused(
             f"The states of environments are in the bucket: {', '.join(held.standing)}.",

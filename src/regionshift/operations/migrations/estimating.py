@@ -30,8 +30,8 @@ class Rates:
     Args:
         starting: seconds until the first item is copied, and from the last one's proof to the end.
         pinned, full: items a second at each level.
-        copied, copied_alone: bytes a second that S3 copies, of all objects and of one.
-        read, read_alone: bytes a second that the proof reads, of all objects and of one, which is one worker's.
+        copied, copied_alone: bytes a second that S3 copies, for all objects and for one.
+        read, read_alone: bytes a second that the proof reads, for all objects and for one. One worker reads an object.
     """
 
     starting: float

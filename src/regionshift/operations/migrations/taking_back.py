@@ -1,4 +1,4 @@
-"""Take a migration back, inside AWS, and say what became of each item."""
+"""Undo a migration inside AWS, with a result for each item."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from regionshift.runs.state import RunStep, SagaState
 
 @dataclass(frozen=True)
 class TakenBack:
-    """``record`` is ``rollbacks/{id}/rollback.json``; seconds that it took."""
+    """``record``: ``rollbacks/{id}/rollback.json``. ``seconds``: how long it took."""
 
     region: str
     record: Metadata
@@ -28,7 +28,7 @@ class TakenBack:
 
     @property
     def whole(self) -> bool:
-        """Whether every item is what it was: done, and no conflict."""
+        """Whether every item is as it was before: the undo is done, without conflicts."""
         return self.record["status"] == "completed" and not self.record["conflicts"]
 
     @property
@@ -38,14 +38,14 @@ class TakenBack:
 
 
 def require_takeable(carrying: Carrying, migration_id: str, after: Collection[str] = ()) -> str:
-    """What :func:`take_back` needs, asked beforehand; the region that was written to. Changes nothing.
+    """Check what :func:`take_back` needs. Changes nothing. Returns the target region.
 
     Args:
-        after: migrations that are taken back before this one.
+        after: migrations that are undone before this one.
 
     Raises:
         WorkFailed: there is no such migration.
-        Refused: another migration is not done with the same target.
+        Refused: another migration with the same target is not finished.
         Unsealed, OutOfBounds: the record is not ours, or the settings do not name what it wrote.
     """
     region, metadata = carrying.find(migration_id)
@@ -56,7 +56,7 @@ def require_takeable(carrying: Carrying, migration_id: str, after: Collection[st
 
 
 def require_all_takeable(carrying: Carrying, migrations: Sequence[str]) -> None:
-    """The same of several that are taken back one after the other. Raises as :func:`require_takeable`."""
+    """The same for several migrations that are undone one after the other. Raises as :func:`require_takeable`."""
     for number, migration_id in enumerate(migrations):
         require_takeable(carrying, migration_id, after=migrations[:number])
 
@@ -64,10 +64,10 @@ def require_all_takeable(carrying: Carrying, migrations: Sequence[str]) -> None:
 def take_back(
     carrying: Carrying, journal: Journal, migration_id: str, reason: str, *, clock: Callable[[], float]
 ) -> TakenBack:
-    """Roll a migration back, however far it came; doing it again changes nothing.
+    """Undo a migration, however far it came. Doing it again changes nothing.
 
     Raises:
-        InputError: the reason is too long to be told and recorded.
+        InputError: the reason is too long to be recorded.
         WorkFailed: the execution failed.
         RegionshiftError: as :func:`require_takeable`.
     """
@@ -88,7 +88,7 @@ def take_back(
 
 @dataclass
 class UndoRun(DataRun):
-    """Taking a migration back; ``record`` is what `TakenBack` has, once it is done."""
+    """The undo of a migration. ``record``: see `TakenBack`; set at its end."""
 
     reason: str
     record: Metadata = field(default_factory=dict, init=False)
@@ -108,7 +108,7 @@ class UndoRun(DataRun):
         del step, state, doubt
         carrying, migration = self.carrying, self.carrying.migration(self.region, self.migration_id)
         with told_plainly(self.region):
-            # Copies under way are not seen by undo, so the copying ends first.
+            # The undo does not see running copies, so the copying must end first.
             carrying.stop(migration)
             execution = carrying.start(migration, "undo", reason=self.reason)
             self.handed_over = True

@@ -1,4 +1,4 @@
-"""Is what a migration wrote still there as it was written?"""
+"""Check that the items a migration wrote are still as it wrote them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BATCHES_AT_ONCE = 4
 
 @dataclass
 class Proven:
-    """How many items are as the migration wrote them, and the first of those that are not, each with why."""
+    """The number of items that are as the migration wrote them, and the first others, each with the reason."""
 
     level: Level
     proven: int = 0
@@ -41,7 +41,7 @@ class Proven:
 
 
 def prove_again(records: MigrationRecords, carriers: Carriers, metadata: Metadata) -> Proven:
-    """Look at every item that the migration wrote, at the level that it was proven at. Changes nothing.
+    """Check every item that the migration wrote, at the level of its proof. Changes nothing.
 
     Raises:
         RegionshiftError: a side cannot be read.
@@ -55,7 +55,7 @@ def prove_again(records: MigrationRecords, carriers: Carriers, metadata: Metadat
 
 
 class _Unnoted:
-    """Nothing is begun that another call would go on with, and nothing that one noted is taken for granted."""
+    """Notes of an item's progress that are always empty: nothing is continued, and earlier notes do not count."""
 
     def read(self, key: str) -> Mapping[str, str]:
         """See ``ItemProgress.read``."""
@@ -97,13 +97,13 @@ def _counted(level: Level, items: Sequence[Item], answers: Sequence[object], tar
 
 
 def verify_again(carrying: Carrying, region: str, metadata: Metadata) -> Proven:
-    """Prove a migration that is finished again, at its level, with the rights of whoever runs the command.
+    """Prove a finished migration again, at its level, with the rights of the caller.
 
     Args:
-        region: where it wrote. metadata: its record.
+        region: its target. metadata: its record.
 
     Raises:
-        InputError: it has ended otherwise, or not yet, so that there is nothing to hold it to.
+        InputError: it did not complete, so there is nothing to prove.
         WorkFailed: something cannot be read.
         Unsealed, OutOfBounds: a record is not ours, or the settings do not name what it wrote.
     """
@@ -117,6 +117,6 @@ def verify_again(carrying: Carrying, region: str, metadata: Metadata) -> Proven:
         )
     migration = carrying.migration(region, metadata["migration_id"])
     with told_plainly(region):
-        # Its objects are read with the rights of whoever runs the command.
+        # Its objects are read with the rights of the caller.
         migration.means.bounds.require(entries_of(metadata), metadata["migration_id"])
         return prove_again(migration.records, migration.means.carriers, metadata)

@@ -1,7 +1,7 @@
-"""Copies of a change of primary: what replication did not carry, before and after the change; each has a way back.
+"""The copies of a change of primary: data that replication did not copy, before and after the change.
 
-Objects of the deployment bucket are copied by S3 itself, on the word of whoever runs the command; the entries
-under ``carry`` go by the state machine, whose worker has the rights to just those.
+Each copy can be undone. S3 itself copies objects of the deployment bucket, with the rights of the caller. The state
+machine copies the entries under ``carry``, as its worker has rights to just those.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COPY_BACK = "-copy-back"
 
 
 def bucket_entry(config: MigrationConfig, source: str, target: str) -> Entry:
-    """Everything in the deployment bucket that is not the program's own."""
+    """The entry for all data in the deployment bucket, without the program's own objects."""
     there = {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in (source, target)}
     return Entry(
         "s3",
@@ -50,7 +50,7 @@ def bucket_entry(config: MigrationConfig, source: str, target: str) -> Entry:
 
 
 def carried_entries(config: MigrationConfig, source: str, target: str) -> list[Entry]:
-    """What ``carry`` names beside the deployment bucket, which goes as a whole."""
+    """The entries of ``carry`` outside the deployment bucket, which is copied as a whole."""
     if not config.carry.entries:
         return []
     whole = bucket_entry(config, source, target)
@@ -64,11 +64,11 @@ def carried_entries(config: MigrationConfig, source: str, target: str) -> list[E
 
 @dataclass(frozen=True)
 class Missed:
-    """What the old primary alone had after the roles changed.
+    """The changes in the old primary that the new one does not have.
 
     Args:
-        keys: newest there, and not in the new one. written: in both since, the new primary's counts.
-        deleted: deleted there alone. more: whether there was more than is named.
+        keys: newest in the old primary alone. written: since written in both; the new primary's version counts.
+        deleted: deleted in the old primary alone. more: whether there is more than is named.
     """
 
     keys: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class Missed:
 
 @dataclass(frozen=True)
 class LastCopy:
-    """The copies of one change of primary, whose ids begin with ``run_id``."""
+    """The copies of one change of primary. Their ids begin with ``run_id``."""
 
     carrying: Carrying
     journal: Journal
@@ -92,15 +92,15 @@ class LastCopy:
         return self.carrying.environment.config
 
     def plan(self) -> MigrationPlan:
-        """What would be copied now. Changes nothing."""
+        """The plan of the copy now. Changes nothing."""
         what = [bucket_entry(self._config, self.source, self.target), *self._carried()]
         return self._migration("planned").plan(what, Level.PINNED, left_behind=False)
 
     def look(self, run_id: str) -> None:
-        """What :meth:`copy` needs, asked beforehand. Changes nothing.
+        """Check what :meth:`copy` needs. Changes nothing.
 
         Raises:
-            InputError, Refused: a place is not there, not ours or not fit, or another migration has it.
+            InputError, Refused: a place is missing, not ours or not fit, or another migration has it.
         """
         self.look_at_bucket(f"{run_id}-bucket")
         if what := self._carried():
@@ -108,13 +108,13 @@ class LastCopy:
                 self._migration(f"{run_id}-carry").require_beginnable(what)
 
     def look_at_bucket(self, migration_id: str) -> None:
-        """What :meth:`copy_bucket` needs, asked beforehand. Raises as :meth:`look`."""
+        """Check what :meth:`copy_bucket` needs. Raises as :meth:`look`."""
         entry = bucket_entry(self._config, self.source, self.target)
         with told_plainly(self.target):
             self._migration(migration_id).require_beginnable([entry])
 
     def look_to_catch_up(self, run_id: str) -> None:
-        """What :meth:`catch_up` needs, which copies only what is missed. Raises as :meth:`look`."""
+        """Check what :meth:`catch_up` needs. Raises as :meth:`look`."""
         try:
             self.look_at_bucket(f"{run_id}-catch-up")
         except Refused:
@@ -122,12 +122,12 @@ class LastCopy:
                 raise
 
     def look_before_return(self) -> None:
-        """The same for a region whose outputs are not known: no records are asked. Raises as :meth:`look`."""
+        """The same for a region without known outputs, whose records are not read. Raises as :meth:`look`."""
         with told_plainly(self.target):
             self.carrying.carriers()["s3"].check(bucket_entry(self._config, self.source, self.target))
 
     def look_before_up(self) -> None:
-        """What :meth:`copy` needs while the new region is not up: what its `up` makes there is not asked for.
+        """Check what :meth:`copy` needs while the new region is not up. Leaves out what its `up` will create.
 
         Raises as :meth:`look`.
         """
@@ -143,7 +143,7 @@ class LastCopy:
                 carriers[entry.kind].check(replace(entry, kms_key=key))
 
     def copy(self, run_id: str) -> dict[str, object]:
-        """Copy, prove and record what is not there yet. Raises WorkFailed when something is not proven."""
+        """Copy and prove the items that are missing. Raises WorkFailed when an item is not proven."""
         said: dict[str, object] = {"bucket": self.copy_bucket(f"{run_id}-bucket")}
         if what := self._carried():
             level = Level(self._config.migration.verify)
@@ -154,7 +154,7 @@ class LastCopy:
         return said
 
     def catch_up(self, run_id: str) -> dict[str, object]:
-        """Copy what was written in the old primary until the links changed direction, and say what was left."""
+        """Copy what was written to the old primary until the links changed direction. Returns counts."""
         migration_id = f"{run_id}-catch-up"
         known = self._known(migration_id)
         missed = self.missed()
@@ -163,7 +163,7 @@ class LastCopy:
             patterns = tuple(glob.escape(key) for key in missed.keys)
             said["bucket"] = self.copy_bucket(migration_id, patterns)
         elif known and known["status"] == "incomplete":
-            # What it could not copy was replicated since, so it will not be resumed.
+            # The items that it could not copy were replicated since, so nobody resumes it.
             self._migration(migration_id).let_go()
         for name in ("written", "deleted"):
             if keys := getattr(missed, name):
@@ -173,7 +173,7 @@ class LastCopy:
         return said
 
     def copy_back(self, run_id: str) -> dict[str, object]:
-        """Copy what a region that returns has missed, when what a killed return began to copy is whole."""
+        """Copy what a returning region has missed, after the copy of a killed return is whole."""
         entry = bucket_entry(self._config, self.source, self.target)
         for earlier in sorted(holders(self.carrying.store(self.target), [entry])):
             if earlier.endswith(_COPY_BACK):
@@ -181,7 +181,7 @@ class LastCopy:
         return self.copy_bucket(f"{run_id}{_COPY_BACK}")
 
     def take_back(self, migration_id: str) -> dict[str, object]:
-        """Take back what one of the copies wrote, however far it came; what never began is no mistake."""
+        """Undo one of the copies, however far it came. One that never began is no error."""
         found = self._known(migration_id)
         if found is None or found["status"] in ("planning", "rolled_back"):
             return {}
@@ -198,7 +198,7 @@ class LastCopy:
         return dict(record["counts"])
 
     def missed(self) -> Missed:
-        """Look at both buckets side by side, newest versions in the old one first."""
+        """Compare both buckets, newest versions in the old one first."""
         entry = bucket_entry(self._config, self.source, self.target)
         found: dict[str, list[str]] = {"keys": [], "written": [], "deleted": []}
         more = False
@@ -222,10 +222,10 @@ class LastCopy:
                 yield kind, stack.key
 
     def copy_bucket(self, migration_id: str, include: Sequence[str] = ()) -> dict[str, object]:
-        """Copy what differs (only the keys of ``include``, when given). Raises WorkFailed as :meth:`copy`."""
+        """Copy the objects that differ (only the keys in ``include``, if given). Raises WorkFailed as :meth:`copy`."""
         entry = replace(bucket_entry(self._config, self.source, self.target), include=tuple(include))
         migration = self._migration(migration_id)
-        # One that goes on carries what it began with: what was copied since is no longer missed.
+        # An open copy continues with its own list: objects that were copied since are no longer missing.
         known = self._known(migration_id)
         what = entries_of(known) if known else [entry]
         metadata = migration.begin(what, Level(self._config.migration.verify))
@@ -248,7 +248,7 @@ class LastCopy:
 
 @contextmanager
 def copies_of(tools: RunTools, source: str, target: str) -> Iterator[LastCopy]:
-    """What copies from region to region. Raises WorkFailed when the environment is not up."""
+    """The copies from ``source`` to ``target``. Raises WorkFailed when the environment is not up."""
     with tools.carrying() as carrying:
         yield LastCopy(carrying, tools.journal, tools.clock, source, target)
 
@@ -258,14 +258,14 @@ def _all(calls: Calls, place: DataLocation) -> Iterator[Stack]:
 
 
 def _kind(source: Stack, target: Stack | None, ours: Carried | None) -> str | None:
-    """What became of one key: None when the target (the new primary) has the source's newest version.
+    """The kind of change of one key; None when the target (the new primary) has the source's newest version.
 
     Args:
-        ours: what a migration carried of it last, which does not count as a write.
+        ours: the version that a migration wrote last. It does not count as a write.
     """
     newest = source.latest
     known = {version.id for version in target.versions} - {NULL} if target else set()
-    # A replica keeps its version id, so a version that is known there arrived, whatever came after it.
+    # A replica keeps its version id. So a version that the target knows has arrived, whatever came after it.
     if newest.id in known or (ours and newest.identity.is_recorded_as(ours.source_version, ours.ended)):
         return None
     if newest.marker:

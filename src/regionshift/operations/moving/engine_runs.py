@@ -1,4 +1,4 @@
-"""The engine runs of a change of primary, and what they may never do."""
+"""The engine runs of a change of primary, and the guard that stops a forbidden one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAY_BE_REPLACED = frozenset({"aws:secretsmanager/secretVersion:SecretVersion"})
 
 @dataclass(frozen=True)
 class EngineChange:
-    """How much an engine run changed, and what was recovered before it; None when nothing was in doubt."""
+    """The number of changes of an engine run, and what was recovered before it; None when nothing was in doubt."""
 
     changed: int
     recovered: Recovered | None = None
@@ -36,10 +36,10 @@ class EngineChange:
 
 @dataclass(frozen=True)
 class PromotionApplier:
-    """Brings regions and links to their releases; nothing that stands in a region is replaced or deleted.
+    """Brings regions and links to their releases. Never replaces or deletes a resource in a region.
 
     Args:
-        uncalled: regions that get no call; they are not in the program, and the engine does not know of them.
+        uncalled: regions that get no call. The program does not have them, and the engine does not see them.
     """
 
     environment: Environment
@@ -49,10 +49,10 @@ class PromotionApplier:
     def preview(
         self, releases: Mapping[str, str | None], links: str | None, findings: Sequence[Finding] = ()
     ) -> Plan:
-        """What the turn changes, and what stands in its way, with ``findings`` that are known already.
+        """The plan of the turn, with ``findings``.
 
         Raises:
-            Refused: it would replace or delete something that stands in a region.
+            Refused: it would replace or delete a resource in a region.
         """
         program = self._program(releases, links)
         record = self.environment.engine.preview(program, excluded=everything_of(self.uncalled))
@@ -64,20 +64,20 @@ class PromotionApplier:
         return plan
 
     def turn(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> EngineChange:
-        """Bring every region that is there, and the links, to their releases.
+        """Bring every called region, and the links, to their releases.
 
         Args:
-            doubt: an earlier run may have ended in between, so that AWS is asked what is there.
+            doubt: an earlier attempt may be half done, so the state is refreshed first.
         """
         return self._up(self._program(releases, links), (), doubt=doubt)
 
     def links(self, releases: Mapping[str, str | None], links: str | None, *, doubt: bool) -> EngineChange:
-        """Bring only what joins regions to its release; None removes it. ``doubt`` as for `turn`."""
+        """Bring only the links to their release; None removes them. ``doubt``: see `turn`."""
         return self._up(self._program(releases, links), link_targets(), doubt=doubt)
 
     def _up(self, program: Program, targets: Sequence[str], *, doubt: bool) -> EngineChange:
         environment = self.environment.without(fenced=self.uncalled)
-        # What a killed engine made comes into the state first: a way back would leave it.
+        # First adopt what a killed engine made: a way back would leave it.
         recovered = recover(environment) if doubt else None
         guard = _Guard(self)
         try:
@@ -110,7 +110,7 @@ class PromotionApplier:
 
 
 class _Guard:
-    """Stops the engine when it begins to end something that stands in a region."""
+    """Stops the engine when it begins to replace or delete a resource in a region."""
 
     def __init__(self, applier: PromotionApplier) -> None:
         self._applier = applier

@@ -1,4 +1,4 @@
-"""What a change of primary decides before its first step, as the journal keeps it."""
+"""The plan of a change of primary, which the journal keeps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STEPS = (
     RunStep("catch-up", meaning="copy what was written meanwhile"),
     _VALIDATE_ALL,
 )
-# Nothing here calls the region that is lost. Its roles are shut first: IAM is not in that region.
+# No step calls the lost region. Its roles are shut first: IAM is not in that region.
 STEPS_WITHOUT_SOURCE = (
     RunStep("fence", meaning="shut the lost region's roles"),
     _VALIDATE,
@@ -46,9 +46,9 @@ class PromotionPlan:
 
     Args:
         others: the regions beside the two. before: every region's release. links: the release of the links.
-        after: the release that all get. edit: of the settings' text.
-        lost: the old primary is gone and gets no call.
-        fenced: regions that were shut out before, and stay so.
+        after: the new release of all. edit: of the settings file.
+        lost: the old primary is lost and gets no call.
+        fenced: other regions that are fenced.
     """
 
     old: str
@@ -103,7 +103,7 @@ class PromotionPlan:
         return content
 
     def where_regions_stand(self, *, done: bool) -> dict[str, object]:
-        """Where every region stands when the run is over, as `deployed_releases` reads it."""
+        """The regions when the run is over, in the form that `deployed_releases` reads."""
         releases = {**self.before, **dict.fromkeys(self.present, self.after)} if done else dict(self.before)
         out = self.uncalled if done else frozenset(self.fenced)
         return {
@@ -126,10 +126,10 @@ def _form() -> TypeAdapter[PromotionPlan]:
 
 
 def promotion_from_json(content: object) -> PromotionPlan:
-    """What :meth:`PromotionPlan.to_json` wrote. Raises WorkFailed when it is none."""
+    """Read what :meth:`PromotionPlan.to_json` wrote. Raises WorkFailed when it cannot be read."""
     try:
         plan = _form().validate_python(content)
-        # What is not said is no default: a region may be lost, or fenced.
+        # A missing field has no default: a region may be lost, or fenced.
         if not isinstance(content, Mapping) or not PromotionPlan.__dataclass_fields__.keys() <= {*content}:
             raise ValueError("a part of it is missing")
         return plan
@@ -142,9 +142,9 @@ def promotion_from_json(content: object) -> PromotionPlan:
 
 
 def rollback_obstacle(journal: Journal, deployed: DeployedReleases, run_id: str) -> str | None:
-    """What to do when the primary was changed after the deployment ``run_id``; None when it was not.
+    """What to do first when the primary changed after the deployment ``run_id``; None when it did not.
 
-    Every change of primary is a release of its own, so the deployment can be taken back once it is turned back.
+    Every change of primary makes a release. So the deployment can be rolled back after the change is reversed.
     """
     for run in journal.history():
         if run.run_id == run_id:

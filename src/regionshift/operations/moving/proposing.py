@@ -1,4 +1,4 @@
-"""Planning a change of primary, going on with one, and closing it. Nothing is changed while planning."""
+"""Plan a change of primary, continue one, and close it. Planning changes nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ KIND = "promotion"
 
 @dataclass(frozen=True)
 class Proposed:
-    """A change of primary that is decided and not begun, and the release that it makes."""
+    """A planned change of primary, and the release that it makes."""
 
     plan: PromotionPlan
     release: Release
@@ -65,8 +65,8 @@ def propose(
     """Check that ``new`` may become the primary, and decide how. Makes no call to a region.
 
     Raises:
-        InputError: ``new`` is no secondary, or the settings cannot be changed exactly.
-        Refused: the environment is not, everywhere, what the settings say.
+        InputError: ``new`` is no secondary, or the settings file cannot be edited.
+        Refused: a region is not as the settings say.
     """
     config = environment.config
     old = config.regions.primary
@@ -82,7 +82,7 @@ def propose(
             remedy="run `regionshift up` first",
             error_id="RS-REGION-005",
         )
-    # What is lost is no secondary of what runs, until it rejoins; the settings go on naming it.
+    # The lost region is no secondary of the new release until it rejoins. The settings still name it.
     release = replace(base, config=without_regions(after, {old} if lost else ()))
     plan = PromotionPlan(
         old=old,
@@ -100,10 +100,10 @@ def propose(
 
 @dataclass(frozen=True)
 class PromotionProposal:
-    """What a person looks at before a change of primary.
+    """The plan that a person sees before a change of primary.
 
     Args:
-        preview: what the engine would change. facts: what is left to copy, or what is unproven.
+        preview: of the engine. facts: how much is left to copy, or what is unproven.
     """
 
     proposed: Proposed
@@ -117,12 +117,12 @@ class PromotionProposal:
 
     @property
     def unproven(self) -> Sequence[str]:
-        """What may be missing at the new primary, in sentences."""
+        """Sentences on what may be missing in the new primary."""
         said = self.facts.get("unproven")
         return said if isinstance(said, list) else ()
 
     def require_no_obstacle(self) -> None:
-        """Raises PlanRefused, Refused when something stands in the way of beginning."""
+        """Raises PlanRefused, Refused when there is an obstacle."""
         if self.preview.errors:
             raise PlanRefused(self.preview.errors)
         if conflicts := self.facts.get("conflicts"):
@@ -135,10 +135,10 @@ class PromotionProposal:
 
 
 def prepare(tools: RunTools, new: str, *, lost: bool = False) -> PromotionProposal:
-    """Decide how ``new`` becomes the primary, and ask all that is known before the first step. Changes nothing.
+    """Plan how ``new`` becomes the primary, and check what all steps need. Changes nothing.
 
     Raises:
-        InputError, Refused: as `propose`, or a place that a step copies from or to is not there, or not fit.
+        InputError, Refused: as `propose`, or a place that a step copies from or to is missing or not fit.
     """
     environment, catalog, journal = tools.environment, tools.catalog, tools.journal
     deployed = deployed_releases(journal)
@@ -162,10 +162,10 @@ def prepare(tools: RunTools, new: str, *, lost: bool = False) -> PromotionPropos
 
 
 def promote_in_move(tools: RunTools, new: str, listeners: Sequence[RunListener[RunStep]]) -> Said:
-    """Make ``new`` the primary as a part of a move; goes on with one that was killed.
+    """Make ``new`` the primary, as a part of a move. Continues one that was killed.
 
     Raises:
-        WorkFailed: it was taken back.
+        WorkFailed: it was undone.
     """
     left = unfinished(tools.journal)
     if left is not None:
@@ -196,14 +196,14 @@ def require_turnable(
     *,
     fenced: Collection[str] = (),
 ) -> tuple[Edit, MigrationConfig]:
-    """What making ``new`` the primary needs of the settings, whatever is up; the edit, and the settings after it.
+    """Check that the settings allow ``new`` as the primary. Returns the edit, and the settings after it.
 
     Args:
-        config: what ``text`` says, without what is fenced.
+        config: the settings in ``text``, without fenced regions.
         text: of the file ``settings``, as it is when the primary changes.
 
     Raises:
-        InputError: ``new`` is no secondary, or the file cannot be changed exactly, or not at all.
+        InputError: ``new`` is no secondary, or the file cannot be edited or written.
         Refused: ``new`` is fenced, or the state would not be found afterwards.
     """
     _require_secondary(config, new, fenced)
@@ -213,10 +213,10 @@ def require_turnable(
 
 
 def require_secrets(environment: Environment, new: str, carried: Collection[Entry] = ()) -> None:
-    """Raises Refused when a secret that the settings take from the primary region is not in ``new`` too.
+    """Raises Refused when a secret that the settings read from the primary region is not in ``new``.
 
     Args:
-        carried: what is copied there first.
+        carried: entries that are copied there first.
     """
     vault = environment.clients.get("secretsmanager", new)
     for name, source in environment.config.application.secrets.items():
@@ -234,7 +234,7 @@ def require_secrets(environment: Environment, new: str, carried: Collection[Entr
 
 
 def _brings(entry: Entry, secret: str) -> bool:
-    """Whether ``entry`` may carry ``secret`` under its own name; whether its tags fit is seen when it is carried."""
+    """Whether ``entry`` may copy ``secret`` under its own name. Its tags are checked when it is copied."""
     begins = entry.source.prefix
     same = entry.kind == "secrets" and begins == entry.target.prefix and secret.startswith(begins)
     return same and selector(entry)(secret.removeprefix(begins))
@@ -247,30 +247,30 @@ def begin(catalog: ReleaseCatalog, journal: Journal, proposed: Proposed) -> RunJ
 
 
 def unfinished(journal: Journal) -> RunView | None:
-    """The newest change of primary that was stopped or killed."""
+    """The newest open change of primary."""
     return next((view for view in journal.unfinished() if view.kind == KIND), None)
 
 
 def given_up_regions(journal: Journal) -> set[str]:
-    """The regions that get no call whatever is run: the fenced, and the primary that an open run gave up as lost."""
+    """The regions that no command calls: fenced ones, and the primary that an open run gave up as lost."""
     view = unfinished(journal)
     return {*fenced_regions(journal), *(plan_of(view).uncalled if view else ())}
 
 
 def take_over(tools: RunTools, run_id: str) -> None:
-    """Before an open run is gone on with: what its killed engine made and did not record is found, kept and told."""
+    """Prepare to continue an open run: adopt and report what its killed engine made."""
     found = take_over_engine(tools.environment, tools.journal, run_id)
     if findings := found.findings(tools.environment.config.all_regions):
         tools.tell(findings)
 
 
 def take_over_engine(environment: Environment, journal: Journal, run_id: str) -> Recovered:
-    """The same, not told.
+    """The same without a report.
 
-    The caller holds the environment's lock, so whoever held the engine's own is dead.
+    The caller holds the environment's lock, so the holder of the engine's own lock is dead.
 
     Raises:
-        Refused: the run is not open, or a newer tool wrote it; nothing was touched.
+        Refused: the run is not open, or a newer tool wrote it. Nothing is changed.
     """
     run = journal.reopen(run_id)
     environment.engine.release_lock()
@@ -287,7 +287,7 @@ def plan_of(view: RunView) -> PromotionPlan:
 
 @dataclass(frozen=True)
 class PromotionRun(SagaRun):
-    """A change of primary as a kind of run: closed when all is done or all is taken back."""
+    """A change of primary as a kind of run. It is closed when all is done, or all is undone."""
 
     promotion: Promotion
     journal: Journal
@@ -303,7 +303,7 @@ class PromotionRun(SagaRun):
         return self.promotion.plan.command
 
     def facts(self, state: SagaState, view: RunView) -> Said:
-        """Who is the primary, who is fenced, and what was measured."""
+        """The primary, the fenced regions, and the measurements."""
         plan, done = self.promotion.plan, state.ending is Ending.DONE
         found = measured(state)
         target = self.promotion.environment.config.recovery.rto
@@ -341,7 +341,7 @@ class PromotionRun(SagaRun):
         return self.promotion.do(step, doubt=doubt)
 
     def end(self, state: SagaState) -> RunEnd | None:
-        """With where every region stands, and what was measured."""
+        """See `RunKind`. The result has the state of every region, and the measurements."""
         if state.ending not in (Ending.DONE, Ending.TAKEN_BACK):
             return None
         plan, done = self.promotion.plan, state.ending is Ending.DONE
@@ -360,7 +360,7 @@ class PromotionRun(SagaRun):
 
 @contextmanager
 def promotion_run(tools: RunTools, plan: PromotionPlan, run_id: str) -> Iterator[PromotionRun]:
-    """What the steps of a change of primary are done with. Raises WorkFailed when the environment is not up."""
+    """The run of a change of primary, with its tools. Raises WorkFailed when the environment is not up."""
     environment, catalog, journal = tools.environment, tools.catalog, tools.journal
     with tools.carrying() as carrying:
         promotion = Promotion(
@@ -378,7 +378,7 @@ def promotion_run(tools: RunTools, plan: PromotionPlan, run_id: str) -> Iterator
 
 
 def require_way_back(journal: Journal) -> None:
-    """Raises Refused when all steps of an open change of primary are done, and only its end is not written down."""
+    """Raises Refused when all steps of an open change of primary are done, and only its end is missing."""
     view = unfinished(journal)
     if view is None:
         return
@@ -397,7 +397,7 @@ def require_way_back(journal: Journal) -> None:
 
 
 def figures(view: RunView, found: Mapping[str, object]) -> str:
-    """How long a run took, with the time that it lay still, and what it measured, in words."""
+    """The duration of a run, including pauses, and its measurements, in words."""
     took = (view.ended - view.started).total_seconds() if view.ended else 0.0
     rto = served_after(view)
     parts = [f"it took {took:.0f} s"]
@@ -413,8 +413,9 @@ def figures(view: RunView, found: Mapping[str, object]) -> str:
 
 
 def served_after(view: RunView) -> float | None:
-    """Seconds from the beginning of a change of primary until the new primary served, with the time that it lay
-    still; None for one that did not come so far, was taken back, or is no change of primary.
+    """Seconds from the beginning of a change of primary until the new primary served, including pauses.
+
+    None when it did not come so far, was undone, or the run is no change of primary.
     """
     if view.kind != "promotion" or view.outcome == "rolled back":
         return None
@@ -425,10 +426,10 @@ def served_after(view: RunView) -> float | None:
 def recovery(
     plan: PromotionPlan, view: RunView, found: Mapping[str, object], target: float
 ) -> dict[str, object]:
-    """RPO and RTO of a change of primary, None for what is not known, and what is missed.
+    """RPO and RTO of a change of primary, None when not known, and sentences on missed targets.
 
-    What was lost with a region that is gone nobody can measure: the delay that replication has afterwards, from
-    another region, says nothing of it.
+    The loss with a lost region cannot be measured. The delay of the replication from another region afterwards does not
+    show it.
 
     Args:
         target: seconds, the RTO in the settings.
@@ -445,7 +446,7 @@ def recovery(
 
 
 def measured(state: SagaState) -> Mapping[str, object]:
-    """What the run measured: seconds of replication, objects that replication had not carried."""
+    """The measurements of the run: seconds of replication, and objects that were not replicated."""
     found: dict[str, object] = {}
     for step in ("validate", "validate-all"):
         seconds = state.said.get(step, {}).get("replication_seconds")
@@ -454,7 +455,7 @@ def measured(state: SagaState) -> Mapping[str, object]:
     bucket = state.said.get("last-copy", {}).get("bucket")
     if isinstance(bucket, dict):
         found["not_replicated"] = bucket.get("written", 0)
-    if "unlink" in state.said:  # without the old primary nothing replicated anyway
+    if "unlink" in state.said:  # without the old primary there was no replication
         turn = [state.said.get(step, {}).get("seconds") for step in ("unlink", "turn")]
         found["turned_in_seconds"] = round(sum(each for each in turn if isinstance(each, int | float)), 2)
     return found
@@ -487,7 +488,7 @@ def _require_secondary(config: MigrationConfig, new: str, fenced: Collection[str
 
 
 def _require_findable_state(config: MigrationConfig) -> None:
-    """Without a region in its URL a state bucket is looked for in the primary's, which is about to change."""
+    """Raises Refused when the state bucket, or its key, has no region in its URL: the primary's is the default."""
     url = parse_state_url(config.state)
     if url.follows_primary:
         raise Refused(
@@ -507,7 +508,7 @@ def _require_findable_state(config: MigrationConfig) -> None:
 
 
 def _edited(text: str, config: MigrationConfig, new: str, load: Loader) -> tuple[Edit, MigrationConfig]:
-    """The edit of the file, and the settings as they are after it."""
+    """The edit of the file, and the settings after it."""
     old = config.regions.primary
     edit = swap_primary(text, old, new)
     after = load(applied(edit, text))

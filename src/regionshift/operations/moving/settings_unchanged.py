@@ -1,4 +1,4 @@
-"""What is done to all regions at once carries no other change: the settings say what is up, everywhere."""
+"""Checks that a change of all regions at once brings no other change: the settings must match all regions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMED = 3
 
 
 def release_of(catalog: ReleaseCatalog, deployed: DeployedReleases, region: str) -> Release:
-    """The release that ``region`` has. Raises Refused: it has none, or another version of the program made it."""
+    """The release of ``region``. Raises Refused when it has none, or another version of the program made it."""
     digest = deployed.releases.get(region)
     if digest is None:
         raise Refused(f"{region} is not up.", where=region, remedy=_REMEDY, error_id="RS-ENVIRONMENT-002")
@@ -42,13 +42,13 @@ def require_nothing_else(
     coming: Collection[str],
     settings: Path,
 ) -> None:
-    """Bringing the regions ``coming`` brings nothing else: that would reach every region at once, and no canary first.
+    """Check that adding the regions ``coming`` changes nothing else, as that would reach all regions at once.
 
     Args:
-        base_of: the region that has the release which the settings are to describe.
+        base_of: the region with the release that the settings must describe.
 
     Raises:
-        Refused: the settings, the tool or a secret is not what is up, or a region is not at that release.
+        Refused: the settings, the tool or a secret differ from what is up, or a region has another release.
     """
     base = release_of(catalog, deployed, base_of)
     config = without_regions(environment.config, coming)
@@ -57,16 +57,16 @@ def require_nothing_else(
 
 
 def require_settings_unchanged(base: Release, config: MigrationConfig, where: str) -> None:
-    """Raises Refused when the settings say something else than ``base``; of their regions only the names count."""
+    """Raises Refused when the settings differ from ``base``. Of their regions only the names count."""
     _require_same(base, replace(base, config=config), where)
 
 
 def require_release_unchanged(base: Release, wanted: Release, config: MigrationConfig, where: str) -> None:
-    """The same of everything that a region runs: settings (as ``config``), artifact, secrets, versions.
+    """The same for everything that a region runs: settings (``config``), artifact, secrets, versions.
 
     Args:
-        wanted: what the settings, this tool and the secrets' sources make today.
-        config: today's settings without the region that comes.
+        wanted: the release that the settings, this tool and the secrets' sources make today.
+        config: today's settings without the new region.
     """
     _require_same(base, replace(wanted, config=config, zones=base.zones), where)
 
@@ -74,10 +74,10 @@ def require_release_unchanged(base: Release, wanted: Release, config: MigrationC
 def require_removal_alone(
     environment: Environment, catalog: ReleaseCatalog, deployed: DeployedReleases
 ) -> None:
-    """A region that the settings no longer name goes in one run for all regions, so nothing else may change with it.
+    """Check that nothing else changes with the removal of a region, which is one run for all regions.
 
     Raises:
-        Refused: something else changed too, which would reach every region at once, and no canary first.
+        Refused: something else changes too, which would reach all regions at once, without a canary.
     """
     config = environment.config
     leaving = {region for region, digest in deployed.releases.items() if digest} - set(config.all_regions)
@@ -95,7 +95,7 @@ def require_removal_alone(
 def require_everywhere(
     deployed: DeployedReleases, regions: Iterable[str], base: Release, holder: str
 ) -> None:
-    """Raises Refused when a region has another release than ``base``, which ``holder`` has, or is between two."""
+    """Raises Refused when a region has another release than ``base``, or is between two. ``holder`` has ``base``."""
     late = [
         region
         for region in regions

@@ -1,1 +1,1 @@
-"""A pipeline that runs the command: its files, made from the settings."""
+"""The files of a pipeline that runs the command, made from the settings."""

@@ -1,7 +1,7 @@
-"""The files of a pipeline, made from the settings; and what became of those that were written before.
+"""The files of a pipeline, made from the settings, and the state of those that exist.
 
-Each begins with a line that has the SHA-256 of what was written. So one that somebody changed is told from one that is
-only old, and is not written over unless that is asked for.
+The first line of each has the SHA-256 of the written text. So a file that somebody changed differs from one that is
+only old. It is overwritten only when that is asked for.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ State = Literal["missing", "current", "outdated", "changed", "changed and outdat
 _MARK = re.compile(r"# Written by `regionshift ci [a-z]+`; what you change here is kept\. ([0-9a-f]{64})\n")
 _BLOCK = re.compile(r"^( *)<([a-z-]+)>\n", re.MULTILINE)
 _PLACE = re.compile(r"<([a-z-]+)>")
-# What neither a shell, YAML nor an expression of GitHub or GitLab reads as something else.
+# Characters without a meaning in a shell, YAML, or an expression of GitHub or GitLab.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 _WORKFLOWS = ("preview", "up", "nightly", "promote", "rollback", "resume")
 
 
 @dataclass(frozen=True)
 class Place:
-    """The repository's folder, and the settings file in it."""
+    """The folder of the repository, and the settings file in it."""
 
     root: Path
     config: Path
 
     @classmethod
     def of(cls, config: Path) -> Place:
-        """The nearest folder above the settings that is a repository of Git; without one, the settings' own."""
+        """The nearest Git repository above the settings; without one, the folder of the settings."""
         folder = config.resolve().parent
         root = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
         return cls(root, config.resolve())
 
     def plain(self, path: Path, what: str) -> str:
-        """``path`` from the root. Raises InputError for what has no place in a workflow."""
+        """``path`` from the root. Raises InputError when a workflow cannot contain it."""
         try:
             found = PurePosixPath(path.resolve().relative_to(self.root)).as_posix()
         except ValueError:
@@ -139,13 +139,13 @@ def _values(config: MigrationConfig, place: Place) -> dict[str, str]:
         "secondaries": ", ".join(secondaries),
         "secondaries-case": " | ".join(secondaries) or '""',
         **{f"look-{what}": _filled(f"look-{what}.sh", {}) for what in ("run", "reason", "wave")},
-        # Not all at the same minute, and always at the same one.
+        # Each environment has its own minute, which never changes.
         "minute": str(int(hashlib.sha256(config.names.key_alias("").encode()).hexdigest(), 16) % 60),
     }
 
 
 def _secrets(config: MigrationConfig) -> list[str]:
-    """The variables that hold the application's secrets; the pipeline's own secrets are called alike."""
+    """The variables with the application's secrets. The pipeline's own secrets have the same names."""
     return sorted({source.env for source in config.application.secrets.values() if source.env})
 
 
@@ -154,7 +154,7 @@ def _approved(config: MigrationConfig) -> list[int]:
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
-    """A template with each ``<name>`` replaced; one with a line of its own keeps that line's indentation."""
+    """A template with each ``<name>`` replaced. A value on a line of its own gets that line's indentation."""
     text = (resources.files(__package__) / template).read_text(encoding="utf-8")
     text = _BLOCK.sub(lambda found: textwrap.indent(values[found[2]], found[1]), text)
     return _PLACE.sub(lambda found: values[found[1]], text)
@@ -162,7 +162,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class PipelineFile:
-    """One file: what is to be there, and what is."""
+    """One file: its wanted text, and its present text."""
 
     ci: str
     path: str
@@ -184,7 +184,7 @@ class PipelineFile:
 
     @property
     def diff(self) -> str:
-        """From what is there to what is to be, as `diff -u` has it."""
+        """The difference from the present to the wanted text, in the format of `diff -u`."""
         lines = difflib.unified_diff(
             (self.found or "").splitlines(keepends=True),
             self.text.splitlines(keepends=True),
@@ -195,7 +195,7 @@ class PipelineFile:
 
     @property
     def text(self) -> str:
-        """What is written: the line that tells of it, and what is wanted."""
+        """The text to write: the first line, and the wanted text."""
         mark = (
             f"# Written by `regionshift ci {self.ci}`; what you change here is kept. {_digest(self.wanted)}"
         )
@@ -203,15 +203,15 @@ class PipelineFile:
 
 
 def looked_at(root: Path, ci: str, files: Mapping[str, str]) -> list[PipelineFile]:
-    """What there is of the ``files`` of ``ci``, as they would be written now."""
+    """The ``files`` of ``ci``, each with its present text."""
     return [PipelineFile(ci, path, wanted, _read(root / path)) for path, wanted in files.items()]
 
 
 def write_files(root: Path, files: Iterable[PipelineFile], *, overwrite: bool) -> list[str]:
-    """Write those that are not what they should be; gives their paths.
+    """Write the files that differ, and return their paths.
 
     Raises:
-        Refused: somebody changed one of them, and it is not to be written over; then none is written.
+        Refused: somebody changed one of them, and it may not be overwritten. Then none is written.
     """
     found = list(files)
     mine = [each.path for each in found if each.state == "changed and outdated"]

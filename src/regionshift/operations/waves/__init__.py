@@ -1,1 +1,1 @@
-"""A change in waves: where every region stands, one engine run a wave, the watch after it, and the way back."""
+"""A change in waves: the state of every region, one engine run a wave, the bake after it, and the way back."""

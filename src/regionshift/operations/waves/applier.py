@@ -1,4 +1,4 @@
-"""One engine run for one step: the wave's regions at their new release, all others as they are."""
+"""One engine run for one step: the wave's regions get their new release, all others stay as they are."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _CHECKED = " has a problem: "
 
 
 class StepFailed(WorkFailed):
-    """A step did not do what it is for.
+    """A step failed.
 
     Args:
-        regions: what is known of each region. said: what else the journal is to keep.
+        regions: what is known about each region. said: other data for the journal.
     """
 
     error_id = "RS-RUN-008"
@@ -62,20 +62,21 @@ class Applier:
         doubt: bool = False,
         tolerate: int = 0,
     ) -> dict[str, str]:
-        """Bring ``regions`` to their releases in ``goal``; the other regions of ``goal`` stay as they are.
+        """Bring ``regions`` to their releases in ``goal``. The other regions of ``goal`` stay as they are.
 
-        A region that goes to None is taken down with everything that its buckets hold.
+        A region with the goal None is deleted, with all objects in its buckets.
 
         Args:
-            links: the release of the links, which stay as they are. doubt: an earlier change of the regions did
-            not end well, so that AWS is asked what they have. tolerate: how many of the regions may be down.
-            without: regions that get no call, beside those that the environment leaves out.
+            links: the release of the links, which stay as they are.
+            doubt: an earlier change of the regions may be half done, so the state is refreshed first.
+            tolerate: how many of the regions may be down.
+            without: more regions that get no call.
 
         Returns:
-            What is to be said of a region that was not brought there.
+            {region: why} for the regions that did not get there.
 
         Raises:
-            StepFailed: something could not be changed, or something outside of ``regions`` would have been.
+            StepFailed: something could not be changed, or a resource outside ``regions`` would have been changed.
         """
         environment = self.environment.without(down=without)
         program = self._program(environment, regions, goal, links)
@@ -99,7 +100,7 @@ class Applier:
         return {}
 
     def links(self, goal: Mapping[str, str | None], links: str | None, *, doubt: bool = False) -> None:
-        """Bring what joins regions to the release ``links``. Raises StepFailed."""
+        """Bring the links to the release ``links``. Raises StepFailed."""
         program = self._program(self.environment, (), goal, links)
         guard = Guard(self.environment.engine, (), goal, links=True)
         try:
@@ -108,7 +109,7 @@ class Applier:
             raise StepFailed(error.message, {}, where=error.where) from error
 
     def _doomed(self, regions: Collection[str]) -> list[tuple[str, str]]:
-        """Every bucket, as (region, name), that stands in ``regions``."""
+        """Every bucket in ``regions``, as (region, name)."""
         if not regions:
             return []
         buckets = [each for each in self.environment.engine.resources() if each["type"] == BUCKET]
@@ -157,13 +158,13 @@ class Applier:
                 remedy="that is what `regionshift destroy` is for",
                 error_id="RS-REGION-003",
             )
-        # What joins regions refers to all of them: without one of them the engine must not know of it.
+        # The links refer to all regions. When one is left out, the engine must not see the links.
         links = None if environment.scope.left_out else links
         between = self._take(links, must=not changing) if links else None
         return environment.program(releases, links=between, allow_data_loss=self.allow_data_loss)
 
     def _take(self, digest: str, *, must: bool) -> Release:
-        """The release; for what the engine may not change anyway today's serves when the program is another."""
+        """The release; today's when another program made it and the engine may not change the region."""
         return self.catalog.take(digest) if must else self.catalog.take_or(digest, self.environment.release)
 
 
@@ -179,8 +180,8 @@ def _left_its_reach(guard: Guard) -> StepFailed:
 def _down(record: RunRecord) -> set[str]:
     """The regions that did not answer and have no other problem.
 
-    What depends on a resource that failed is checked without what it would have given, and is incomplete: what
-    the preview found complete, and is not where something did not answer, is a consequence of that.
+    A resource that depends on a failed one is checked without its outputs, and seems incomplete. When the preview found
+    it complete, that is a consequence of the region that did not answer.
     """
     own = [problem for problem in record.problems if problem.region]
     silent = {p.region for p in own if p.region and tells_of_outside(p.message)}

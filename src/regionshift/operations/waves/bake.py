@@ -1,4 +1,4 @@
-"""The watch after a wave: its alarms, a function that is really called, and the replication's delay."""
+"""The bake after a wave: it watches alarms, calls of the function, and the delay of the replication."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PROBE = {"action": "validate", "linked": False}  # the links between regions fo
 
 
 class RegionDown(Exception):
-    """A region did not answer while it was watched."""
+    """A region did not answer during the bake."""
 
     def __init__(self, region: str, error: Exception) -> None:
         super().__init__(f"{region} does not answer: {error}")
@@ -45,7 +45,7 @@ class RegionDown(Exception):
 
 @contextmanager
 def calling(region: str) -> Iterator[None]:
-    """Around calls of ``region``: when it is the region that fails them, they raise :class:`RegionDown`."""
+    """Around calls to ``region``: raises :class:`RegionDown` when the region does not answer."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -60,10 +60,10 @@ class ProbeFailed(Exception):
 
 @dataclass
 class Samples:
-    """Counts one region's calls since now, and makes the missing ones.
+    """Counts the calls of one region from now on, and makes the missing ones.
 
-    CloudWatch counts by the minute and some minutes late: what it does not tell yet is probed instead, so
-    there are never too few. ``probes`` are counted apart and never as ``traffic``.
+    CloudWatch counts by the minute and some minutes late. Missing calls are replaced by probes, so there are never too
+    few. ``probes`` are counted separately, and never as ``traffic``.
     """
 
     context: CheckContext
@@ -86,7 +86,7 @@ class Samples:
         return max(0, self.wanted - self.traffic - self.probes)
 
     def look(self, share: float) -> None:
-        """Count, and probe once when there were fewer than ``share`` (0 to 1) of the calls by now.
+        """Count, and probe once when there are fewer calls than ``share`` (0 to 1) of the wanted ones.
 
         Raises:
             ProbeFailed: the function answered with an error, or not at all.
@@ -127,7 +127,7 @@ class Samples:
 
 @dataclass
 class Delay:
-    """Measures from :meth:`start` on; ``arrived`` holds seconds by region.
+    """Measures the replication from :meth:`start` on. ``arrived``: seconds by region.
 
     Args:
         regions: secondaries to which the primary of ``context`` replicates.
@@ -168,7 +168,7 @@ class Delay:
                 self.arrived[region] = round(self.seconds, 3)
 
     def end(self) -> None:
-        """Take away what was put, everywhere."""
+        """Remove the probe objects in every region."""
         for region in (self.context.primary, *self.regions) if self.regions else ():
             remove_versions(self.context, region, self._bucket(region), self._key)
 
@@ -177,14 +177,14 @@ class Delay:
 
 
 class Breach(Exception):
-    """What is watched says that the wave is not well; the message says where and what."""
+    """The bake found something wrong. The message says what and where."""
 
 
 @dataclass(frozen=True)
 class Watch:
     """Watches regions with ``clients``. ``clock`` and ``sleep`` are in seconds, ``clock`` is monotonic.
 
-    ``tell`` is told of each look.
+    ``tell`` is called with each look.
     """
 
     clients: Clients
@@ -195,7 +195,7 @@ class Watch:
     def red(
         self, config: MigrationConfig, regions: Collection[str], watched: Collection[Watched] = ()
     ) -> list[RedAlarm]:
-        """The alarms of ``regions`` that are red now: the environment's, and ``watched``.
+        """The red alarms of ``regions``: the environment's, and those in ``watched``.
 
         Raises:
             RegionDown: a region does not answer.
@@ -213,18 +213,18 @@ class Watch:
         """Watch for ``terms.bake`` seconds, and until the calls are enough and the replication has arrived.
 
         Args:
-            ignored: what was red before the first wave; what was green since and is red again is a breach.
+            ignored: alarms that were red before the first wave. One that was green since and is red again is a breach.
             replicated: the secondaries whose replication delay is measured.
 
         Returns:
             What was watched: {"looks": n, "probes": {region: n}, "traffic": {region: n},
-            "replication_seconds": {region: seconds}, "no_data": {region: [alarm, ...]}}. The last are those that are
-            green without a point of their metrics since their window before the bake, or that the caller may not read
-            metrics of: there the calls and the replication were relied on.
+            "replication_seconds": {region: seconds}, "no_data": {region: [alarm, ...]}}. The alarms in "no_data" are
+            green without data since their window before the bake, or the caller may not read their metrics. There
+            the calls and the replication count instead.
 
         Raises:
-            Breach: an alarm is red, a probe was answered with an error, or the delay is too long; at once.
-            RegionDown: a region does not answer; it may be the primary, from which the replication comes.
+            Breach: at once when an alarm is red, a probe gets an error, or the delay is too long.
+            RegionDown: a region does not answer. It may be the primary, the source of the replication.
         """
         wanted, began = terms.min_samples if terms.bake else 0, context.now() - timedelta(seconds=WINDOW)
         samples = {region: self._sampling(context, region, wanted) for region in regions}
@@ -232,11 +232,11 @@ class Watch:
         try:
             delay.start()
             looks = self._until_well(terms, context.config, samples, delay, ignored)
-            # The embedded AWS judges an alarm whenever it is asked.
+            # The embedded AWS evaluates an alarm whenever it is asked.
             told_late = terms.bake and context.config.target == "aws"
             silent = self._without_data(terms, context, samples, began) if told_late else {}
         finally:
-            with suppress(ClientError, BotoCoreError):  # the probe's own rubbish is no reason to go back
+            with suppress(ClientError, BotoCoreError):  # a leftover of the probe is no reason to go back
                 delay.end()
         return {
             "looks": looks,
@@ -291,7 +291,7 @@ class Watch:
             return Samples(context, region, wanted, context.now)
 
     def _look_at(self, samples: dict[str, Samples], share: float) -> int:
-        """Count and probe; returns the most calls that a region still lacks."""
+        """Count and probe. Returns the most calls that a region still lacks."""
         for region, each in samples.items():
             try:
                 with calling(region):
@@ -313,7 +313,7 @@ class Watch:
 
 
 def _nothing_wrong(ignored: int, lacking: int, behind: Collection[str]) -> str:
-    """What a look found: alarms red since before, how many calls are missing, the regions that lack the object."""
+    """A look in words: alarms that were red before, missing calls, and regions that lack the object."""
     parts = ["no alarm turned red" if ignored else "no alarm is red"]
     parts += [f"{ignored} red since before"] if ignored else []
     parts += [f"{lacking} {'call' if lacking == 1 else 'calls'} to come"] if lacking else []

@@ -1,4 +1,4 @@
-"""Planning a change of an environment that is up, in waves; going back by hand; going on after a kill."""
+"""Plan a change in waves of an environment that is up; roll one back; resume one after a kill."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KINDS = ("deployment", "rollback")
 
 @dataclass(frozen=True)
 class Intent:
-    """A deployment that is decided and not begun."""
+    """A planned deployment."""
 
     plan: DeploymentPlan
     facts: Facts
@@ -49,11 +49,10 @@ def plan_deployment(
 ) -> Intent | None:
     """The waves that do what ``preview`` shows; None when there is nothing to do, or when it must go in one run.
 
-    That is so when nothing stands yet, when a region leaves the environment, and when nothing but what joins
-    regions changes.
+    One run does it when no region is up yet, when a region is removed, and when only links change.
 
     Args:
-        down: the regions that are left out because they do not answer; they are marked.
+        down: the regions that are left out because they do not answer. The plan marks them.
     """
     left_out = environment.scope.left_out
     regions = environment.config.all_regions
@@ -82,7 +81,7 @@ def plan_deployment(
 
 
 def under(intent: Intent, terms: Terms, red: Collection[RedAlarm] = ()) -> Intent:
-    """The same under ``terms``, without looking at the alarms that are ``red`` already until they were green."""
+    """The intent with ``terms``. It ignores the alarms in ``red`` until they were green."""
     return replace(intent, facts=replace(intent.facts, ignored=tuple(red), terms=terms))
 
 
@@ -115,7 +114,7 @@ def require_skippable(environment: Environment, deployed: DeployedReleases, skip
 
 
 def one_run_findings(environment: Environment, proposal: Proposal) -> list[Finding]:
-    """An error for what only one run for all regions can do, while a region is left out."""
+    """An error when only one run for all regions can do a change, while a region is left out."""
     if not environment.scope.left_out or not proposal.doomed:
         return []
     region, bucket = proposal.doomed[0]
@@ -124,7 +123,7 @@ def one_run_findings(environment: Environment, proposal: Proposal) -> list[Findi
 
 
 def left_behind(environment: Environment, deployed: DeployedReleases, down: Collection[str]) -> list[str]:
-    """Those of ``down`` that are not, or not surely, at the release that the settings describe."""
+    """The regions in ``down`` that are not known to have the release of the settings."""
     digest = environment.release().digest
     return sorted(r for r in down if deployed.releases.get(r) != digest or r in deployed.unsettled)
 
@@ -132,32 +131,32 @@ def left_behind(environment: Environment, deployed: DeployedReleases, down: Coll
 def begin(
     driver: WaveDriver, catalog: ReleaseCatalog, intent: Intent, deployed: DeployedReleases
 ) -> DeploymentState:
-    """Keep the release, open the run and do it. Raises as `WaveDriver.drive`."""
+    """Keep the release, begin the run and do it. Raises as `WaveDriver.drive`."""
     catalog.keep(driver.environment.release(), deployed.links)
     run = driver.journal.start("deployment", intent.facts.opening(intent.plan))
     return driver.drive(run)
 
 
 def unfinished(journal: Journal) -> list[RunView]:
-    """Deployments in waves that were stopped or killed, the newest first."""
+    """The open deployments in waves, the newest first."""
     return [view for view in journal.unfinished() if view.kind in KINDS and "plan" in view.opened]
 
 
 def left_out_by_open_run(journal: Journal) -> frozenset[str]:
-    """The regions that the unfinished deployment leaves out; no command calls them until it has ended."""
+    """The regions that the open deployment leaves out. No command calls them until it has ended."""
     views = unfinished(journal)
     return facts_from_json(views[0].opened).left_out if views else frozenset()
 
 
 def left_out_by(journal: Journal, run_id: str | None) -> frozenset[str]:
-    """The regions that a finished deployment left out, the newest or the one named: its way back calls none."""
+    """The regions that a finished deployment (the newest, or ``run_id``) left out. Its rollback calls none of them."""
     view = journal.view(run_id or _newest(journal.history()))
     return facts_from_json(view.opened).left_out if "plan" in view.opened else frozenset()
 
 
 @dataclass(frozen=True)
 class WaitingWave:
-    """The wave of an unfinished deployment that waits for a person's approval."""
+    """The wave of an open deployment that waits for approval."""
 
     run_id: str
     wave: int
@@ -165,12 +164,12 @@ class WaitingWave:
 
 
 def approval_of(wave: int) -> str:
-    """The name of the step that a person approves ``wave`` by."""
+    """The name of the approval step of ``wave``."""
     return f"wave-{wave}/approve"
 
 
 def waiting(journal: Journal) -> WaitingWave | None:
-    """What waits for a person's approval; None when nothing does."""
+    """The wave that waits for approval; None when none does."""
     views = unfinished(journal)
     step = fold_deployment(journal.events(views[0].run_id)).next_step if views else None
     if step is None or step.action != "approve" or step.wave is None:
@@ -179,7 +178,7 @@ def waiting(journal: Journal) -> WaitingWave | None:
 
 
 def begun_to_the_same(journal: Journal, digest: str) -> bool:
-    """Whether the unfinished deployment brings every region that it changes to the release ``digest``."""
+    """Whether the open deployment brings every region that it changes to the release ``digest``."""
     views = unfinished(journal)
     if not views or views[0].kind != "deployment" or views[0].newer:
         return False
@@ -187,7 +186,7 @@ def begun_to_the_same(journal: Journal, digest: str) -> bool:
 
 
 def resume(driver: WaveDriver, *, back: bool = False) -> tuple[str, DeploymentState]:
-    """Go on with the newest unfinished deployment, or turn it back. The caller holds the lock.
+    """Continue the newest open deployment, or roll it back. The caller holds the lock.
 
     Raises:
         InputError: there is none. Refused: a newer version wrote it.
@@ -207,10 +206,10 @@ def resume(driver: WaveDriver, *, back: bool = False) -> tuple[str, DeploymentSt
 def plan_rollback(
     journal: Journal, deployed: DeployedReleases, run_id: str | None, *, to_nothing: bool = False
 ) -> tuple[str, Intent]:
-    """What takes a finished deployment back: the newest that changed something, or the one named.
+    """The rollback of a finished deployment: the newest that changed something, or ``run_id``.
 
     Raises:
-        InputError: there is no such deployment. Refused: as `rollback_plan`, or nothing to take back.
+        InputError: there is no such deployment. Refused: as `rollback_plan`, or there is nothing to roll back.
     """
     view = journal.view(run_id or _newest(journal.history()))
     if view.kind not in KINDS or "plan" not in view.opened:
@@ -262,11 +261,11 @@ def preview_rollback(
     *,
     allow_data_loss: bool,
 ) -> tuple[Plan, Intent]:
-    """What the way back changes, and the intent with what needs no engine run left out. Changes nothing.
+    """The plan of the rollback, and the intent without steps that need no engine run. Changes nothing.
 
     Raises:
-        Refused: a release needs another version of the tool, and the error says which; or a region of a protected
-            environment would go.
+        Refused: a release needs another version of the tool, which the error names; or a region of a protected
+            environment would be deleted.
     """
     target, uncalled = intent.plan.target, environment.scope.uncalled
     given_up = [region for region, digest in target.items() if digest is None]
@@ -309,7 +308,7 @@ def preview_rollback(
 
 @dataclass(frozen=True)
 class WayBack:
-    """What takes the run ``undone`` back, and what the engine says that it changes."""
+    """The rollback of the run ``undone``, with the plan of its changes."""
 
     undone: str
     intent: Intent
@@ -333,7 +332,7 @@ def way_back(
 
 
 def go_back(driver: WaveDriver, way: WayBack, *, allow_data_loss: bool, reason: str) -> DeploymentState:
-    """Open the run of a way back and do it. Raises as `WaveDriver.drive`."""
+    """Begin the run of a rollback and do it. Raises as `WaveDriver.drive`."""
     terms = terms_of(driver.environment.config, allow_data_loss=allow_data_loss)
     intent = under(way.intent, terms)
     why = {"reason": reason} if reason else {}
@@ -342,7 +341,7 @@ def go_back(driver: WaveDriver, way: WayBack, *, allow_data_loss: bool, reason: 
 
 
 def newest_to_take_back(history: Iterable[RunSummary]) -> str | None:
-    """The deployment that `rollback` means when none is named; None when there is none."""
+    """The deployment that `rollback` undoes when none is named; None when there is none."""
     found = (
         run.run_id
         for run in history
@@ -362,7 +361,7 @@ def _newest(history: Iterable[RunSummary]) -> str:
 def written_since(journal: Journal, run_id: str, regions: Collection[str]) -> list[str]:
     """The ids of the migrations into ``regions`` that completed after the deployment ``run_id`` began.
 
-    The newest first, without those that were taken back since.
+    The newest first, without those that were undone since.
     """
     found: list[str] = []
     gone: set[str] = set()
@@ -380,11 +379,10 @@ def written_since(journal: Journal, run_id: str, regions: Collection[str]) -> li
 
 
 def prune(journal: Journal, catalog: ReleaseCatalog) -> list[ReleaseRecord]:
-    """Remove the releases that are kept no longer, and the artifacts that only they had. Returns them.
+    """Remove the releases that the settings no longer keep, and the artifacts that only they used. Returns them.
 
-    In use are those that a region or the links have, and those that the newest deployment came from, so that it can
-    be taken back however short the settings keep things. While a run is open nothing goes, unless it carries data.
-    The caller holds the environment's lock.
+    The releases of regions and links are kept. So are those from before the newest deployment, so that it can always be
+    rolled back. Nothing is removed while a run is open, except a run of data. The caller holds the environment's lock.
     """
     if any(not view.of_data for view in journal.unfinished()):
         return []
@@ -399,7 +397,7 @@ def prune(journal: Journal, catalog: ReleaseCatalog) -> list[ReleaseRecord]:
 
 
 def _of_the_newest(journal: Journal) -> set[str]:
-    """Every release that the deployment which `rollback` would take back came from or went to."""
+    """Every release before and after the deployment that `rollback` would undo."""
     run_id = newest_to_take_back(journal.history())
     opened = journal.view(run_id).opened if run_id else {}
     plan = opened.get("plan")

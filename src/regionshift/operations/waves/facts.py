@@ -1,4 +1,4 @@
-"""What a deployment decided before its first change, as the journal keeps it beside the plan."""
+"""The decisions of a deployment before its first change, which the journal keeps beside the plan."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from regionshift.settings.config import MigrationConfig
 
 @dataclass(frozen=True)
 class Terms:
-    """The options and settings a deployment was begun with; a resume keeps to them.
+    """The options and settings that a deployment began with. A resume uses the same.
 
     Args:
-        bake: seconds. min_samples: calls a region must have in a bake. alarms: the user's own.
+        bake: seconds. min_samples: calls that a region must get in a bake. alarms: the user's own.
         longest_delay: seconds that replication may take. refresh, allow_data_loss: as given to the command.
     """
 
@@ -34,7 +34,7 @@ class Terms:
 
 
 def terms_of(config: MigrationConfig, *, refresh: bool = False, allow_data_loss: bool = False) -> Terms:
-    """The terms that today's settings and options make."""
+    """The terms of today's settings and options."""
     return Terms(
         bake=config.bake,
         min_samples=config.deployment.bake_min_samples,
@@ -47,17 +47,17 @@ def terms_of(config: MigrationConfig, *, refresh: bool = False, allow_data_loss:
 
 @dataclass(frozen=True)
 class Facts:
-    """Beside the plan; the aliases are the names in the journal.
+    """The decisions beside the plan. The aliases are the names in the journal.
 
     Args:
-        links_before, links_target: the releases of what joins regions; None for no links.
+        links_before, links_target: the releases of the links; None for no links.
         links_change: whether the preview changes a link.
-        moved: the regions that the preview changes; the others have nothing for the engine to do.
-        left_out: regions that get no call at all.
-        ignored: alarms that were red before the first wave; they count once they were green.
-        to_nothing: regions that had no release may go back to nothing.
-        allows_growth: the ids of what more it may open.
-        terms: what it was begun with; None in journals of older versions.
+        moved: the regions that the preview changes. The others need no engine run.
+        left_out: regions that get no call.
+        ignored: alarms that were red before the first wave. They count again after they were green.
+        to_nothing: a rollback may delete regions that had no release.
+        allows_growth: the ids of access that it may open.
+        terms: None in journals of older versions.
     """
 
     links_before: Annotated[str | None, Field(alias="links")] = None
@@ -75,7 +75,7 @@ class Facts:
         return {"plan": plan.to_json(), **_form().dump_python(self, mode="json", by_alias=True)}
 
     def links_now(self, state: DeploymentState) -> str | None:
-        """The release that the links have, or that they are to be brought back to when a step is half done."""
+        """The release of the links, or the one that they go back to when a step is half done."""
         gone_there = "links" in state.done and "links" not in state.left and "back/links" not in state.done
         return self.links_target if gone_there else self.links_before
 
@@ -90,7 +90,7 @@ def _form() -> TypeAdapter[Facts]:
 
 
 def facts_from_json(opened: Mapping[str, object]) -> Facts:
-    """What :meth:`Facts.opening` wrote. Raises WorkFailed when it did not write that."""
+    """Read what :meth:`Facts.opening` wrote. Raises WorkFailed when it cannot be read."""
     try:
         return _form().validate_python(opened)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""A deployment in waves as a kind of run: what each step does, and what is said of each region."""
+"""A deployment in waves as a kind of run: what each step does, and its result for each region."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _GO_ON = "`regionshift resume` continues it, `regionshift resume --back` undoes 
 class WaveDriver:
     """Drives deployments with what their steps need.
 
-    ``approve`` says whether a wave may begin, or raises `Waits` when there is nobody to say so.
+    ``approve`` says whether a wave may begin. It raises `Waits` when nobody can be asked.
     """
 
     environment: Environment
@@ -49,10 +49,10 @@ class WaveDriver:
     listeners: Sequence[RunListener[WaveStep]] = ()
 
     def drive(self, run: RunJournal) -> DeploymentState:
-        """Do what is left of an open run, and close it. Raises as `runs.driver.drive`."""
+        """Do the rest of an open run, and close it. Raises as `runs.driver.drive`."""
         view = self.journal.view(run.run_id)
         facts = facts_from_json(view.opened)
-        # What it was begun with; a journal of an older version does not say.
+        # The terms it began with, which the journal of an older version does not have.
         terms = facts.terms or terms_of(self.environment.config)
         applier = replace(self.applier, allow_data_loss=terms.allow_data_loss, refresh=terms.refresh)
         kind = WaveRun(
@@ -67,13 +67,13 @@ class WaveDriver:
         return drive(RunUnderWay(self.journal, run, kind, self.listeners))
 
     def state(self, run_id: str) -> DeploymentState:
-        """Where a deployment stands, by its events."""
+        """The state of a deployment, by its events."""
         return fold_deployment(self.journal.events(run_id))
 
 
 @dataclass(frozen=True)
 class WaveRun(RunKind[DeploymentState, WaveStep]):
-    """One deployment in waves, or a rollback of one, as ``kind`` says."""
+    """One deployment in waves, or the rollback of one. ``kind`` says which."""
 
     kind: str
     facts: Facts
@@ -95,7 +95,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         return fold_deployment(events)
 
     def told_regions(self, state: DeploymentState) -> list[str]:
-        """A region that is skipped, down or holds nothing is not told."""
+        """The regions with a release that are neither skipped nor down."""
         return [
             region
             for region, found in state.regions.items()
@@ -144,7 +144,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
                 return self._bake(step, state)
 
     def _apply(self, step: WaveStep, state: DeploymentState, *, doubt: bool) -> Said:
-        # What an earlier change left between two releases may be other in AWS than in the engine's state.
+        # A region between two releases may differ in AWS from the engine's state.
         doubt = doubt or not state.whole.issuperset(step.regions)
         goal, without = _releases(state), self.facts.left_out | _down(state) - set(step.regions)
         ends = state.plan.before if step.back else state.plan.target
@@ -165,7 +165,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
             return {"regions": held, **found}
         if not step.back and not doubt and not set(step.regions) & self.facts.moved:
             return {"engine": "not needed"}
-        # On the way back the regions that are there go back, however many are not.
+        # On the way back the regions that answer go back, however many do not.
         tolerate = len(step.regions) if step.back else _tolerance_left(step, state)
         found = self._recover(without, doubt=doubt)
         down = self.applier.regions(
@@ -176,7 +176,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         return {"regions": down, **found} if down else found
 
     def _recover(self, without: Collection[str], *, doubt: bool) -> dict[str, object]:
-        """What a killed engine made comes into the state before anything is changed again, or a way back leaves it."""
+        """Adopt what a killed engine made, before anything changes: a way back would leave it."""
         if not doubt:
             return {}
         recovered = recover(self.environment.without(down=without))
@@ -212,7 +212,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
             results = []
             for alike in _by_release(regions, state):
                 results += run_checks(_without_links(), self._context(alike[0], state), alike)
-        with suppress(StateUnreachable):  # what `status` shows of it is no reason to go back
+        with suppress(StateUnreachable):  # only `status` needs the kept answers
             releases = {region: state.regions[region].release for region in regions}
             keep_checks(self.journal, results, releases, delays)
         said = said_of(results)
@@ -250,13 +250,13 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         state: DeploymentState,
         down: Collection[str],
     ) -> list[str]:
-        """The secondaries to which the primary already replicates, of the wave, or all after the primary's."""
+        """The secondaries of the wave that the primary already replicates to; for the primary's wave, all of them."""
         primary = context.primary
         joined = {r for r, release in state.plan.before.items() if release} - self.facts.left_out - set(down)
         joined &= {r for r, found in state.regions.items() if found.release and not found.note}
         if self.facts.links_before is None or primary not in joined:
             return []
-        # What joins the regions still is what it was: a region that it does not know is not replicated to.
+        # The links are still the old ones: a region that they do not know gets no replication.
         known = self.applier.catalog.known_regions(self.facts.links_before)
         if known is None or known.primary != primary:
             return []
@@ -264,7 +264,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
         return [region for region in known.secondaries if region in looked_at]
 
     def _context(self, region: str, state: DeploymentState) -> CheckContext:
-        """What the region is measured against: the settings of the release that it has now."""
+        """The context of checks of the region: the settings of the release that it has now."""
         digest = state.regions[region].release
         config = self.applier.catalog.take(digest).config if digest else self.environment.config
         config = without_regions(config, self.environment.scope.uncalled | _down(state))
@@ -272,7 +272,7 @@ class WaveRun(RunKind[DeploymentState, WaveStep]):
 
 
 def _by_release(regions: Sequence[str], state: DeploymentState) -> list[list[str]]:
-    """The regions in groups that have one release; on a way back those of a wave may have several."""
+    """The regions in groups with the same release. On a way back the regions of a wave may have several."""
     groups: dict[str | None, list[str]] = {}
     for region in regions:
         groups.setdefault(state.regions[region].release, []).append(region)
@@ -280,13 +280,13 @@ def _by_release(regions: Sequence[str], state: DeploymentState) -> list[list[str
 
 
 def _without_links() -> list[Check]:
-    """What is asked of a region before what joins regions follows it."""
+    """The checks of a region before the links follow."""
     apart = [check for check in all_checks() if not isinstance(check, ReplicationCheck)]
     return [FunctionCheck(linked=False) if isinstance(check, FunctionCheck) else check for check in apart]
 
 
 def _tolerance_left(step: WaveStep, state: DeploymentState) -> int:
-    """How many of the step's regions may be found down; on the way back none."""
+    """How many of the step's regions may be down. On the way back none."""
     elsewhere = _down(state) - set(step.regions)
     return 0 if step.back else max(0, state.plan.failure_tolerance - len(elsewhere))
 
@@ -296,14 +296,14 @@ def _down(state: DeploymentState) -> set[str]:
 
 
 def _all_outside(wrong: Sequence[CheckResult]) -> set[str]:
-    """The regions that did not answer; empty when anything is wrong for another reason."""
+    """The regions that did not answer; empty when a check failed for another reason."""
     if all(tells_of_outside(result.detail) for result in wrong):
         return {result.region for result in wrong}
     return set()
 
 
 def _releases(state: DeploymentState) -> dict[str, str | None]:
-    """Every region's release now; where a change is half done, what it had, which the engine is not let near."""
+    """The release of every region now. For a half-done change, the one before; the guard keeps the engine away."""
     return {r: found.release for r, found in state.regions.items()}
 
 
