@@ -32,6 +32,8 @@ CODE = (
     "src/regionshift/error_catalogue.py",
     "src/regionshift/errors.py",
     "src/regionshift/function",
+    "src/regionshift/iam",
+    "src/regionshift/infrastructure",
     "src/regionshift/logs.py",
     "src/regionshift/machine.py",
     "src/regionshift/peers.py",

@@ -1,7 +1,7 @@
-"""What the conditions of a statement admit of one context key, compared between statements.
+"""Compare what the conditions of statements allow for one context key.
 
-IAM User Guide, "IAM JSON policy elements: Condition operators" and "Single-valued vs. multivalued context keys": of
-several values one is enough; what negates fits when none does, and when the key is not there.
+IAM User Guide, "IAM JSON policy elements: Condition operators" and "Single-valued vs. multivalued context keys". One
+fitting value is enough. A negated operator holds when no value fits, and when the key is missing.
 """
 
 from __future__ import annotations
@@ -51,13 +51,15 @@ _NEGATED = {
 
 @dataclass(frozen=True)
 class Bound:
-    """One condition, as it bounds the context key ``key``.
+    """One condition: how it limits the context key ``key``.
 
     Args:
-        of_many: "", or whether any or all of the key's values must fit. without: whether it holds without the key.
-        names: the text that fits; None where it is not about text.
-        fits: whether a number, a moment or an address fits. points: values between which nothing changes.
-        family: what it is about: text, numeric, date, ip, null, or strange where nothing is known of it.
+        of_many: "", or whether any or all of the key's values must fit.
+        without: whether it holds without the key.
+        names: the text that fits; None where the condition is not about text.
+        fits: whether a number, a moment or an address fits.
+        points: the values between which nothing changes.
+        family: the kind of the values: text, numeric, date, ip, null, or strange for an unknown operator.
     """
 
     written: Condition
@@ -71,11 +73,11 @@ class Bound:
 
     @property
     def is_strange(self) -> bool:
-        """Whether nothing is known of it but its text."""
+        """Whether only the text of the condition is known."""
         return self.family == "strange"
 
     def implies(self, other: Bound) -> bool:
-        """Whether whatever fits this fits ``other``; False too where that is not known."""
+        """Return whether everything that fits this also fits ``other``; False where that is unknown."""
         if self.written == other.written:
             return True
         if self.names is None or other.names is None or self.of_many != other.of_many:
@@ -84,7 +86,7 @@ class Bound:
 
 
 def bound_of(condition: Condition) -> Bound:
-    """What ``condition`` says of its key."""
+    """Return what ``condition`` says about its key."""
     key = condition.key.lower()
     match = _OPERATOR.fullmatch(condition.operator)
     if match is None:
@@ -92,7 +94,7 @@ def bound_of(condition: Condition) -> Bound:
     many, operator = (match[1] or "").lower(), match[2].lower()
     plain = _NEGATED.get(operator, operator)
     is_negated = plain != operator
-    # A negation holds without the key, as what all values must fit does, and IfExists.
+    # Negations, ForAllValues and IfExists hold without the key.
     without = many == "forallvalues" or (not many and (is_negated or bool(match[3])))
     if many == "foranyvalue":
         without = bool(match[3])
@@ -128,7 +130,7 @@ def _of_values(
 
 
 def _literal(value: str) -> str:
-    """``value`` as a pattern that fits itself alone; variables stay variables."""
+    """Return ``value`` as a pattern that fits only itself. Variables stay variables."""
     return re.sub(
         r"\$\{[^}]*\}|[*?]", lambda match: match[0] if len(match[0]) > 1 else f"${{{match[0]}}}", value
     )
@@ -142,7 +144,7 @@ def _number(value: str) -> Decimal:
 
 
 def _moment(value: str) -> Decimal:
-    """W3C date and time, or seconds since 1970."""
+    """Parse a W3C date and time, or seconds since 1970."""
     if re.fullmatch(r"\d+", value) and len(value) > 4:
         return Decimal(value)
     found = datetime.fromisoformat(value)
@@ -157,7 +159,7 @@ def _in_network(address: tuple[int, int], network: _Network) -> bool:
 
 
 def _beginnings(networks: Iterable[_Network]) -> Iterator[tuple[int, int]]:
-    """As (version, number): the first address of each stretch in which one is as the other."""
+    """Return (version, number): the first address of each range in which all addresses are treated alike."""
     yield from ((4, 0), (6, 0))
     for network in networks:
         yield network.version, int(network[0])
@@ -173,9 +175,11 @@ _READ: dict[str, Callable[[str], Any]] = {
 
 
 def ways_of_key(base: Sequence[Bound], others: Sequence[Sequence[Bound]]) -> set[frozenset[int]]:
-    """In which of ``others`` a request lies, of all that ``base`` admits of one key: each way that occurs.
+    """Return in which of ``others`` a request can lie, for everything that ``base`` allows for one key: each way that
+    occurs.
 
-    What is not known in ``base`` is taken as no bound, in ``others`` as one that nothing passes but the same bound.
+    An unknown bound in ``base`` counts as no bound. In ``others`` it counts as one that nothing passes, except the same
+    bound.
 
     Raises:
         TooIntricate: there are too many ways.
@@ -215,7 +219,7 @@ def _ways_of_text(base: Sequence[Bound], others: Sequence[Sequence[Bound]]) -> s
 def _ways_of_values(
     base: Sequence[Bound], others: Sequence[Sequence[Bound]], every: Sequence[Bound]
 ) -> set[frozenset[int]]:
-    """At every bound, between each two, and beyond them."""
+    """Try a value at every bound, between each two bounds, and beyond them."""
     points = sorted({point for bound in every for point in bound.points})
     if not isinstance(points[0], tuple):
         between = [(one + other) / 2 for one, other in pairwise(points)]

@@ -1,4 +1,4 @@
-"""How one policy document became another, statement by statement: what is written, where `growth` is what it means."""
+"""Compare two policy documents statement by statement, as they are written. `growth` compares what they mean."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from regionshift.iam.documents import Condition, Part, Policy, Statement
 
 @dataclass(frozen=True)
 class PolicyDifference:
-    """Something that a document has only before or only after; or has in both, with another value.
+    """Something that a document has only before, only after, or with another value.
 
     Args:
-        statement: its Sid, else its place from 0: in the new document, of what is taken away in the old one.
+        statement: its Sid, else its index: in the new document, or in the old one for a removed statement.
         part: ``Action[]``, ``NotResource[]``, ``Condition`` …, as IAM calls it; "" for the whole statement.
-        before, after: as text; None where it was not there or will not be.
+        before, after: as text; None where it does not exist.
     """
 
     statement: str
@@ -25,7 +25,7 @@ class PolicyDifference:
 
 
 def differences(old: Policy | None, new: Policy | None) -> list[PolicyDifference]:
-    """What is taken away, given and changed; nothing where only the order of statements or values differs."""
+    """Return what is removed, added and changed; nothing where only the order of statements or values differs."""
     before, after = list(old or ()), list(new or ())
     became = _became(before, after)
     found = [
@@ -43,7 +43,7 @@ def differences(old: Policy | None, new: Policy | None) -> list[PolicyDifference
 
 
 def sentence(statement: Statement) -> str:
-    """A statement on one line: ``Allow s3:GetObject on arn:… to Service:… if StringEquals …``."""
+    """Return a statement on one line: ``Allow s3:GetObject on arn:… to Service:… if StringEquals …``."""
     said = f"{statement.effect} {_listed(statement.actions)}"
     said += f" on {_listed(statement.resources)}" if statement.resources else ""
     said += f" to {_listed(statement.principals)}" if statement.principals else ""
@@ -51,7 +51,7 @@ def sentence(statement: Statement) -> str:
 
 
 def _sid(statements: Sequence[Statement], place: int) -> str:
-    """The Sid, which is letters and digits alone; "" where there is none, or another statement has it too."""
+    """Return the Sid, which has only letters and digits; "" where there is none, or another statement has it too."""
     label = statements[place].label
     return label if label.isalnum() and [each.label for each in statements].count(label) == 1 else ""
 
@@ -61,7 +61,7 @@ def _name(statements: Sequence[Statement], place: int) -> str:
 
 
 def _became(before: Sequence[Statement], after: Sequence[Statement]) -> dict[int, int]:
-    """{place after: place before} of statements that stay: by their Sid, then those that have most in common."""
+    """Return {new index: old index} of the statements that stay: matched by Sid, then by the most common values."""
     by_sid = {sid: place for place in range(len(before)) if (sid := _sid(before, place))}
     found = {
         place: by_sid[sid] for place in range(len(after)) if (sid := _sid(after, place)) and sid in by_sid
@@ -80,7 +80,7 @@ def _became(before: Sequence[Statement], after: Sequence[Statement]) -> dict[int
 
 
 def _in_common(one: Statement, other: Statement) -> int:
-    """How many values two statements share; 0 where they are about other things."""
+    """Return how many values two statements share; 0 where their actions and resources differ completely."""
     if one.effect != other.effect:
         return 0
     actions, resources = _shared(one.actions, other.actions), _shared(one.resources, other.resources)

@@ -1,4 +1,4 @@
-"""A policy document, read once into statements: lists where AWS takes a string or a list.
+"""Read a policy document into statements, with lists where AWS takes a string or a list.
 
 IAM User Guide, "Grammar of the IAM JSON policy language".
 """
@@ -38,15 +38,15 @@ class PolicyKind(StrEnum):
 
 
 class Unreadable(ValueError):
-    """The document is not known, or is none; the message says why."""
+    """The document is unknown or no policy document. The message says why."""
 
 
 @dataclass(frozen=True)
 class Part:
     """The actions, resources or principals of a statement: those named, or all but those.
 
-    ``values`` are as written; a principal is ``AWS:…``, ``Service:…``, ``Federated:…``, ``CanonicalUser:…`` or ``*``,
-    and an account's root ``AWS:`` with its number, however it is written.
+    ``values`` are as written. A principal is ``AWS:…``, ``Service:…``, ``Federated:…``, ``CanonicalUser:…`` or ``*``.
+    An account's root is ``AWS:`` with its number, however it is written.
     """
 
     values: tuple[str, ...]
@@ -58,7 +58,7 @@ ALL = Part((EVERY,))
 
 @dataclass(frozen=True)
 class Condition:
-    """One key under one operator, as written. One of ``values`` must fit, or where the operator negates, none."""
+    """One key under one operator, as written. One of ``values`` must fit; with a negated operator, none may."""
 
     operator: str
     key: str
@@ -70,10 +70,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement; all of ``conditions`` must hold.
+    """One statement. All of ``conditions`` must hold.
 
     Args:
-        resources: None where it names none, as in the trust of a role. principals: None in an identity's.
+        resources: None where it names none, as in the trust of a role.
+        principals: None in the policy of an identity.
         label: how a person finds it: its Sid, else its number from 1.
     """
 
@@ -87,7 +88,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Policy:
-    """The statements of a policy, in their order."""
+    """The statements of a policy, in order."""
 
     statements: tuple[Statement, ...]
 
@@ -96,7 +97,7 @@ class Policy:
 
 
 def parse(document: str | Mapping[str, Any]) -> Policy:
-    """Read a policy document: JSON, or what is made of it.
+    """Read a policy document: JSON, or the parsed form of it.
 
     Raises:
         Unreadable: it is no policy document.
@@ -111,7 +112,7 @@ def parse(document: str | Mapping[str, Any]) -> Policy:
 
 
 def _json(text: str) -> Any:
-    """Of a name that is there twice nobody knows which one AWS goes by."""
+    """Parse JSON, and refuse a name that occurs twice: nobody knows which one AWS uses."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(found := dict(pairs)) < len(pairs):
@@ -126,8 +127,9 @@ def _json(text: str) -> Any:
 
 @dataclass(frozen=True)
 class _Reader:
-    """``has_variables``: whether ``${…}`` is a variable. Before version 2012-10-17, and where none is named, it is text
-    (IAM User Guide, "IAM JSON policy elements: Version")."""
+    """``has_variables``: whether ``${…}`` is a variable. Before version 2012-10-17, and without a version, it is plain
+    text (IAM User Guide, "IAM JSON policy elements: Version").
+    """
 
     has_variables: bool
 
@@ -161,7 +163,9 @@ class _Reader:
         return None
 
     def _principals(self, found: object, label: str) -> Iterator[str]:
-        """``"*"`` and ``{"AWS": "*"}`` are everyone (IAM User Guide, "IAM JSON policy elements: Principal")."""
+        """Read principals. ``"*"`` and ``{"AWS": "*"}`` are everyone (IAM User Guide, "IAM JSON policy elements:
+        Principal").
+        """
         if found == EVERY:
             yield EVERY
             return
@@ -183,7 +187,7 @@ class _Reader:
                 yield Condition(str(operator), str(key), tuple(self._strings(values, label)))
 
     def _strings(self, value: object, label: str) -> Iterator[str]:
-        """AWS takes text, a number, true or false for a list of one."""
+        """Read a list. AWS takes text, a number, true or false as a list of one."""
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, bool):
                 yield str(each).lower()

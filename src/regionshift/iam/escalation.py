@@ -1,9 +1,9 @@
-"""The published ways from some permissions to more: which actions together, and what is gained by them. Pure data.
+"""The published ways from some permissions to more: which actions together, and what they give. Pure data.
 
-Sources, by what they call their entries: Rhino Security Labs, "AWS IAM Privilege Escalation Methods" (1 to 28);
+The sources, with the names of their entries: Rhino Security Labs, "AWS IAM Privilege Escalation Methods" (1 to 28);
 DataDog's pathfinding.cloud (``iam-001`` …); Salesforce's cloudsplaining (`PRIVILEGE_ESCALATION_METHODS`); Prowler
-(`privilege_escalation.py`). A test holds the tables against their lists. Where two of them differ the shorter
-combination stands here, as it holds for the longer too: a function that runs by itself need not be invoked.
+(`privilege_escalation.py`). A test compares the tables with their lists. Where two sources differ, this table has the
+shorter combination, which covers the longer one: a function that runs by itself need not be invoked.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ CHANGES_PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "iam:UpdateAssumeRolePolicy": "says who may assume a role",
         "iam:UpdateLoginProfile": "changes the password of another user",
         # IAM User Guide, "Permissions boundaries for IAM entities", "Delegating responsibility to others using
-        # permissions boundaries": whoever may take the boundary away is not bound by it.
+        # permissions boundaries": the boundary does not limit a caller that may remove it.
         "iam:DeleteRolePermissionsBoundary": "takes a role's boundary away",
         "iam:DeleteUserPermissionsBoundary": "takes a user's boundary away",
         "iam:PutRolePermissionsBoundary": "gives a role another boundary",
         "iam:PutUserPermissionsBoundary": "gives a user another boundary",
     }
 )
-"""By action, what it does to the permissions of a principal."""
+"""What each action does to the permissions of a principal."""
 
 BOUND_BY_BOUNDARY = frozenset(
     {
@@ -49,8 +49,8 @@ BOUND_BY_BOUNDARY = frozenset(
         "iam:PutUserPolicy",
     }
 )
-"""Those that a condition on ``iam:PermissionsBoundary`` keeps from giving more than the boundary (Service Authorization
-Reference, "Actions defined by AWS Identity and Access Management (IAM)")."""
+"""The actions that a condition on ``iam:PermissionsBoundary`` limits to the boundary (Service Authorization Reference,
+"Actions defined by AWS Identity and Access Management (IAM)")."""
 
 
 def _ways(*combinations: str) -> tuple[frozenset[str], ...]:
@@ -89,7 +89,7 @@ WITH_PASSED_ROLE = _ways(
     "states:CreateStateMachine states:StartExecution",
     "states:UpdateStateMachine states:StartExecution",
 )
-"""What, with `PASS_ROLE`, runs a caller's own code or calls with the rights of the role that is passed."""
+"""The actions that, with `PASS_ROLE`, run a caller's own code or calls with the rights of the passed role."""
 
 OF_STANDING_ROLE = _ways(
     "apprunner:UpdateService",
@@ -112,4 +112,4 @@ OF_STANDING_ROLE = _ways(
     "ssm:SendCommand",
     "ssm:StartSession",
 )
-"""What runs a caller's own code with the rights of a role that something which stands already has."""
+"""The actions that run a caller's own code with the rights of a role of an existing resource."""

@@ -1,7 +1,8 @@
-"""Faults of policy documents, each by a rule with an id: what is too wide, what leads to more rights, who is let in.
+"""Find faults of policy documents, each by a rule with an id: what is too wide, leads to more rights, or lets strangers
+in.
 
-Pure. What a statement allows is judged by itself: a ``Deny`` beside it takes nothing away, so no statement hides the
-fault of another. Only the rules about what a whole document lacks (`RS-DATA-002`, `RS-IAM-016`) read its ``Deny``.
+Each statement is judged by itself. A ``Deny`` beside it changes nothing, so no statement hides the fault of another.
+Only the rules about a whole document (`RS-DATA-002`, `RS-IAM-016`) read its ``Deny``. Pure.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ from regionshift.settings.regions import PARTITIONS, all_regions
 
 @dataclass(frozen=True)
 class PolicyRule:
-    """One thing that a policy may have wrong.
+    """One fault that a policy may have.
 
     Args:
-        title: what is wrong. meaning: what follows from it. remedy: what to do. page: who says so.
+        title: what is wrong.
+        meaning: what follows from it.
+        remedy: what to do.
+        page: the source.
     """
 
     id: str
@@ -286,13 +290,14 @@ RULES: Mapping[str, PolicyRule] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Placed:
-    """A policy document and where it stands.
+    """A policy document and where it is attached.
 
     Args:
-        name: logical name of the resource that has it. service: of that resource, as in its ARN ("s3", "kms").
-        principal: the role whose rights it is a part of; several documents make up one role's rights.
+        name: the logical name of its resource.
+        service: the service of that resource, as in its ARN ("s3", "kms").
+        principal: the role whose rights it belongs to. Several documents make up the rights of one role.
         own: what makes up these rights, as the last parts of ARNs: ``role/NAME``, ``policy/NAME``.
-        is_boundary: it gives nothing, and bounds what others give.
+        is_boundary: it allows nothing by itself, and limits what others allow.
     """
 
     name: str
@@ -307,7 +312,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: the rule, where, and what in words. ``statement`` is its label, "" for a whole document."""
+    """One fault: the rule, the place, and a sentence. ``statement`` is its label, "" for a whole document."""
 
     rule: PolicyRule
     document: str
@@ -337,13 +342,13 @@ _DATA_READS = frozenset(
 _OPENS = "Permissions management"
 """An access level of the Service Authorization Reference."""
 _OF_ROLES = frozenset({*CHANGES_PERMISSIONS, PASS_ROLE, ASSUME_ROLE})
-# Keys of conditions that name some of the resources of a type, or the one use that is meant.
+# Keys of conditions that select some of the resources of a type, or one use of them.
 _NARROWING = re.compile(
     r"([a-z0-9-]+:resourcetag/.+|aws:requesttag/.+|s3:existingobjecttag/.+|kms:(viaservice|resourcealiases)"
     r"|kms:encryptioncontext:.+)"
 )
 # Amazon S3 User Guide, "The meaning of 'public'", and the global keys of organizations and principals (IAM User Guide,
-# "AWS global condition context keys"): a fixed value of one makes a statement for everybody one for somebody.
+# "AWS global condition context keys"): with a fixed value of one, a statement for everybody is not public.
 _NOT_PUBLIC = frozenset(
     {
         "aws:principalaccount",
@@ -367,12 +372,12 @@ _NOT_PUBLIC = frozenset(
 _SOURCES = ("aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths")
 _OF_ACCOUNT = ("aws:principalaccount", "aws:sourceaccount", "kms:calleraccount", "aws:sourceowner")
 _EVERY_ADDRESS = ("0.0.0.0/0", "::/0")
-# Operators that hold only when the key is there and has one of the values. Not IfExists, nor ForAllValues, which hold
-# when it is not there (IAM User Guide, "IAM JSON policy elements: Condition operators", "… multivalued context keys").
+# Operators that hold only when the key exists and has one of the values. IfExists and ForAllValues also hold without
+# the key (IAM User Guide, "IAM JSON policy elements: Condition operators", "… multivalued context keys").
 _DEMANDS = frozenset(
     {"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"}
 )
-# What a service says of itself in place of the keys of the source, by its principal without the domain.
+# The key that a service sends in the place of the source keys, by its principal without the domain.
 _OWN_SOURCE: Mapping[str, str] = MappingProxyType(
     {
         # CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS KMS": with the ARN of the group.
@@ -396,21 +401,21 @@ _OVER_TLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sqs": ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage"),
     }
 )
-"""What a resource's policy must refuse over plain HTTP, by service; KMS and IAM answer TLS only."""
+"""What a resource's policy must deny over plain HTTP, by service. KMS and IAM only use TLS."""
 
 _Found = Iterator[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Exceptions:
-    """Actions that are allowed for a documented reason: on every resource there is, and on every one of a type."""
+    """Actions that are allowed for a documented reason: on every resource, and on every resource of a type."""
 
     on_everything: Collection[str] = ()
     of_a_type: Collection[str] = ()
 
 
 def faults(documents: Sequence[Placed], account: str, exceptions: Exceptions = Exceptions()) -> list[Fault]:
-    """Every fault of ``documents``, which are ``account``'s."""
+    """Return every fault of ``documents``, which belong to ``account``."""
     found = [
         Fault(RULES[rule], each.name, each.region, statement.label, detail)
         for each in documents
@@ -431,7 +436,7 @@ def faults(documents: Sequence[Placed], account: str, exceptions: Exceptions = E
 
 
 def _allowing(place: Placed) -> Iterator[Statement]:
-    """What gives something; a boundary gives nothing (`RS-IAM-016`)."""
+    """Return the statements that allow something. A boundary allows nothing by itself (`RS-IAM-016`)."""
     return (each for each in place.document if each.effect == "Allow" and not place.is_boundary)
 
 
@@ -464,13 +469,13 @@ def _of_wildcard(pattern: str) -> str:
 
 
 def _reach(statement: Statement, exceptions: Exceptions) -> _Found:
-    """What of a statement is about every resource, or every one of a type."""
+    """Return which part of a statement covers every resource, or every one of a type."""
     named = [each for each in _named(statement.actions) if not _is_pattern(each)]
     is_everything = any(map(_is_everything, _named(statement.resources)))
     known = exceptions.on_everything
     if is_everything and (found := [each for each in named if resource_arns(each) and each not in known]):
         yield "RS-IAM-003", _listed(found)
-    # What changes permissions or is about roles has rules of its own.
+    # Actions that change permissions or concern roles have rules of their own.
     wide = [
         each
         for each in named
@@ -507,7 +512,7 @@ def _changed_permissions(place: Placed, statement: Statement) -> _Found:
 
 
 def _let_in(statement: Statement, account: str) -> _Found:
-    """Whom a statement of a role's trust or of a resource's policy lets in."""
+    """Yield whom a statement of a role's trust or of a resource's policy allows."""
     if statement.principals is None:
         return
     if statement.principals.is_all_but:
@@ -534,20 +539,20 @@ def _let_in(statement: Statement, account: str) -> _Found:
 
 
 def _says_for_whom(statement: Statement, principal: str) -> bool:
-    """Whether a service may act there only for an account that is named."""
+    """Return whether a service may act there only for a named account."""
     service = _SERVICE_DOMAIN.sub("", principal.lower())
     if service in _TELLS_NO_SOURCE or _demanded(statement, _SOURCES):
         return True
     sources = _demanded(statement, ("aws:sourcearn", _OWN_SOURCE.get(service, "")), fixed=False)
-    # An ARN without an account in it, as S3's are, does not say for whom.
+    # An ARN without an account, such as S3's, does not say for whom.
     return bool(sources) and all(re.fullmatch("[0-9]{12}", "".join(each.split(":")[4:5])) for each in sources)
 
 
 def _is_narrow_subject(statement: Statement) -> bool:
-    """Whether a token's audience is fixed, and of OpenID Connect what its subject begins with.
+    """Return whether the audience of a token is fixed, and for OpenID Connect also the beginning of its subject.
 
-    A subject is GitHub's ``repo:OWNER/REPOSITORY:…``, or what another provider calls its own: a pattern may follow its
-    second part, for whoever is in the first is not known.
+    The subject is GitHub's ``repo:OWNER/REPOSITORY:…``, or that of another provider. A pattern may follow its second
+    part, because the members of the first are unknown.
     """
     keys = {each.key.lower() for each in statement.conditions}
     audiences = any(_demanded(statement, (key,)) for key in keys if key.endswith(":aud"))
@@ -560,7 +565,7 @@ def _is_narrow_subject(statement: Statement) -> bool:
 
 
 def _of_document(place: Placed) -> _Found:
-    """What a whole document lacks."""
+    """Yield what a whole document lacks."""
     if place.kind == PolicyKind.RESOURCE and (required := _OVER_TLS.get(place.service)):
         allowed = [action for each in _allowing(place) for action in _named(each.actions)]
         refusals = [each for each in place.document if _refuses_plain(each)]
@@ -578,7 +583,7 @@ def _of_document(place: Placed) -> _Found:
 
 
 def _refuses_plain(statement: Statement) -> bool:
-    """Whether it refuses everybody, for no other reason than that there is no TLS."""
+    """Return whether it denies everybody, only because there is no TLS."""
     if statement.effect != "Deny" or statement.principals != ALL:
         return False
     return [(each.operator.lower(), each.key.lower(), each.values) for each in statement.conditions] == [
@@ -587,7 +592,7 @@ def _refuses_plain(statement: Statement) -> bool:
 
 
 def _leaves(document: Policy, action: str) -> bool:
-    """Whether a boundary lets ``action`` through: something allows it, and nothing refuses it altogether."""
+    """Return whether a boundary allows ``action``: a statement allows it, and none denies it completely."""
     about = [each for each in document if _has(each.actions, action)]
     return any(each.effect == "Allow" for each in about) and not any(
         each.effect == "Deny" and not each.conditions and EVERY in _named(each.resources) for each in about
@@ -595,7 +600,7 @@ def _leaves(document: Policy, action: str) -> bool:
 
 
 def _ways(documents: Sequence[Placed]) -> Iterator[tuple[Placed, Statement, str, str]]:
-    """Ways to more rights that the statements of one principal make together, in whichever documents they stand."""
+    """Yield the ways to more rights that the statements of one principal make together, in all of its documents."""
     given = [(each, statement) for each in documents for statement in _allowing(each)]
 
     def have(way: Collection[str]) -> bool:
@@ -629,7 +634,7 @@ def _has(part: Part, name: str) -> bool:
 
 
 def _is_of(statement: Statement, end: str) -> bool:
-    """Whether a statement is about what an ARN that ends in ``end`` names."""
+    """Return whether a statement covers a resource whose ARN ends in ``end``."""
     resources = statement.resources
     if resources is None:
         return False
@@ -642,7 +647,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def _is_wide(statement: Statement, action: str) -> bool:
-    """Whether what the statement says of ``action`` holds for every resource of one of its types."""
+    """Return whether the statement covers every resource of a type for ``action``."""
     keys = {each.key.lower() for each in statement.conditions}
     if any(_demanded(statement, (key,), fixed=False) for key in keys if _NARROWING.fullmatch(key)):
         return False
@@ -656,24 +661,25 @@ def _is_wide(statement: Statement, action: str) -> bool:
 
 
 def _is_everything(resource: str) -> bool:
-    """Whether a pattern is for all services: ``*``, ``arn:aws:*``.
+    """Return whether a pattern covers all services: ``*``, ``arn:aws:*``.
 
-    What is no ARN names one that is still to be made (`known_later` in `infrastructure.policies.statement`).
+    A text that is no ARN names a resource that does not exist yet (`known_later` in
+    `infrastructure.policies.statement`).
     """
     parts = resource.split(":", 5)
     is_of_arns = fits(parts[0], "arn") and resource.endswith("*")
     return len(parts) < 6 and is_of_arns and not "".join(parts[2:3]).strip("*")
 
 
-# No name is like it: a pattern that fits it fits any.
+# No real name equals it: a pattern that fits it fits every name.
 _ANY_NAME = "\x01any\x01"
 
 
 def _covers(pattern: str, arn: str) -> bool:
-    """Whether a pattern fits every resource of a type in some region and account.
+    """Return whether a pattern covers every resource of a type in some region and account.
 
     Args:
-        arn: of the type, with ``${…}`` where names stand.
+        arn: the ARN of the type, with ``${…}`` in the place of names.
     """
     of_any = re.sub(r"\$\{\w+\}", _ANY_NAME, arn.replace("${Partition}", "aws"))
     asked, known, named = pattern.split(":", 5), arn.split(":", 5), of_any.split(":", 5)
@@ -681,13 +687,13 @@ def _covers(pattern: str, arn: str) -> bool:
         return fits(pattern, of_any)
     if not fits(asked[2], known[2]):
         return False
-    # Objects below some prefix of a bucket of any name are objects of every bucket.
+    # Objects under a prefix, of a bucket with any name, are objects of every bucket.
     is_of_any = known[5].startswith("${") and not asked[5].split("/")[0].strip("*?")
     return is_of_any or fits(asked[5], named[5])
 
 
 def _demanded(statement: Statement, keys: Collection[str], *, fixed: bool = True) -> tuple[str, ...]:
-    """The values of which the statement's conditions demand one, under ``keys`` (in lower case); () where none does.
+    """Return the values under ``keys`` (lower case), of which the conditions need one; () where none does.
 
     Args:
         fixed: whether values with wildcards or variables do not count.

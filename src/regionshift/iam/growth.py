@@ -1,9 +1,9 @@
-"""What documents let in that earlier ones did not: by what they mean, never by how they are written.
+"""Find what documents allow that earlier ones did not, by their meaning and not by their text.
 
-A request is an action on a resource by a principal in a context. It is let in when something allows it, here or
-elsewhere, and nothing denies it (IAM User Guide, "Policy evaluation logic"). So documents let in more when they allow,
-and do not deny, what was not allowed, or when they deny less. Both are compared as sets; what cannot be known counts
-as let in.
+A request is an action on a resource by a principal in a context. It is allowed when a statement allows it, here or
+elsewhere, and none denies it (IAM User Guide, "Policy evaluation logic"). So documents allow more in two cases: they
+allow, and do not deny, what was not allowed, or they deny less. Both are compared as sets of requests. Something
+unknown counts as allowed.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Aspect = Literal["action", "resource", "principal", "condition", "denied"]
 
 @dataclass(frozen=True)
 class Opened:
-    """Something that is let in and was not.
+    """Something that is allowed now and was not before.
 
     Args:
-        aspect: what of it is new: the action, the resource, the principal, or that a condition is weaker or gone;
-            "denied" where a refusal is lost.
-        actions, resources, principals, conditions: as the statement writes them, of the first three those that are new;
-            none where it names none.
-        today: of a wildcard of actions, those that AWS has today and that are new.
-        why: why it counts although that is not certain; "" where it is.
+        aspect: the new part of it: the action, the resource or the principal. A weaker or lost condition is
+            "condition", a lost deny is "denied".
+        actions, resources, principals: the new ones, as the statement writes them; empty where it names none.
+        conditions: all conditions of the statement.
+        today: for a wildcard of actions, the new ones among those that AWS has today.
+        why: why it counts although it is not certain; "" where it is certain.
     """
 
     aspect: Aspect
@@ -44,12 +44,12 @@ class Opened:
 
     @property
     def is_public(self) -> bool:
-        """Whether anybody is let in, on no condition."""
+        """Whether everybody is allowed, without a condition."""
         return EVERY in self.principals and not self.conditions and self.aspect != "denied"
 
 
 def opened(old: Sequence[Policy], new: Sequence[Policy]) -> list[Opened]:
-    """What the documents ``new`` let in together that the documents ``old`` together did not."""
+    """Return what the documents ``new`` together allow that the documents ``old`` together did not."""
     before, after = ([_Set(each) for document in end for each in document] for end in (old, new))
     allowed, denied = _by_effect(before)
     allowed_now, denied_now = _by_effect(after)
@@ -70,7 +70,7 @@ def opened(old: Sequence[Policy], new: Sequence[Policy]) -> list[Opened]:
 
 @dataclass(frozen=True)
 class _Set:
-    """The requests that a statement is about."""
+    """The requests that a statement covers."""
 
     statement: Statement
 
@@ -95,7 +95,7 @@ class _Set:
 
     @cached_property
     def meaning(self) -> object:
-        """Equal for statements that differ by their order, their case of actions or their name alone."""
+        """A value that is equal for statements that differ only in order, in the case of actions, or in name."""
         said = self.statement
         conditions = frozenset(
             (one.operator, one.key.lower(), frozenset(one.values)) for one in said.conditions
@@ -106,7 +106,7 @@ class _Set:
         return said.effect, folded, *named[1:], said.actions.is_all_but, conditions
 
     def parts(self) -> Iterator[_Set]:
-        """The same by single actions, resources and principals."""
+        """Split the set into single actions, resources and principals."""
         said = self.statement
         for actions in _singly(said.actions):
             for resources in _singly(said.resources) if said.resources else [None]:
@@ -130,13 +130,14 @@ def _names(part: Part, *, is_folded: bool = False) -> Strings:
 
 
 def _why_new(part: _Set, others: Sequence[_Set]) -> str | None:
-    """None when each request of ``part`` lies in one of ``others``; else why that is not certain, "" where it is.
+    """Return None when ``others`` cover each request of ``part``. Otherwise return why that is uncertain; "" where it
+    is certain.
 
     Args:
-        part: of single actions, resources and principals.
+        part: a set of single actions, resources and principals.
     """
     near = [other for other in others if _may_meet(part, other)]
-    # Mostly one statement has it whole, which is told where all of them together are too intricate.
+    # Mostly a single statement covers it. That can be seen even where all together are too intricate.
     if any(_is_held_by(part, other) for other in near):
         return None
     try:
@@ -164,13 +165,13 @@ def _is_held_by(part: _Set, other: _Set) -> bool:
 
 
 def _is_empty(part: _Set) -> bool:
-    """Whether no request is of ``part``: all but everything, or two conditions that nothing meets."""
+    """Return whether ``part`` covers no request: all but everything, or two conditions that contradict each other."""
     ways = (_ways(part.actions, ()), _ways(part.resources, ()), _ways_of_principals(part.principals, ()))
     return not all((*ways, *(_ways_of_key(part, key, ()) for key in part.bounds)))
 
 
 def _may_meet(part: _Set, other: _Set) -> bool:
-    """Whether they may have a request in common, seen at a glance."""
+    """Return quickly whether the two sets may have a request in common."""
     pairs = ((part.actions, other.actions), (part.resources, other.resources))
     return all(
         ours.is_all_but
@@ -181,7 +182,9 @@ def _may_meet(part: _Set, other: _Set) -> bool:
 
 
 def _all_held(part: _Set, others: Sequence[_Set]) -> bool:
-    """One dimension after the other: in whichever way a request of ``part`` lies in ``others``, one has it whole."""
+    """Return whether ``others`` cover all of ``part``: one dimension after the other, for each way in which its
+    requests lie in them.
+    """
     keys = sorted({key for each in (part, *others) for key in each.bounds})
     dimensions: list[Callable[[Sequence[_Set]], Iterable[frozenset[int]]]] = [
         lambda left: _ways(part.actions, [each.actions for each in left]),
@@ -201,7 +204,7 @@ def _all_held(part: _Set, others: Sequence[_Set]) -> bool:
 
 
 def _ways(base: Strings, others: Sequence[Strings]) -> Iterable[frozenset[int]]:
-    """What does not meet the base makes no difference, and only work; nor does more than has all of the base."""
+    """Compare names. Patterns that cannot meet the base are dropped first, because they only cost time."""
     if not base.is_all_but:
         others = [replace(names, patterns=_near(base, names)) for names in others]
     return held_by((base,), tuple(others))
@@ -214,10 +217,10 @@ def _near(base: Strings, names: Strings) -> tuple[Pattern, ...]:
 
 
 def _ways_of_principals(base: Part, others: Sequence[Part]) -> set[frozenset[int]]:
-    """Of each principal that is named, and of one that none names.
+    """Return the ways of each principal that is named, and of one that nobody names.
 
-    A role is none of its account's root: that stands for what IAM of the account allows (KMS Developer Guide, "Default
-    key policy").
+    A role is not the root of its account. The root stands for what IAM of the account allows (KMS Developer Guide,
+    "Default key policy").
     """
     named = {value for part in (base, *others) for value in part.values if value != EVERY}
     return {
@@ -236,7 +239,7 @@ def _ways_of_key(part: _Set, key: str, left: Sequence[_Set]) -> set[frozenset[in
 
 
 def _aspect(part: _Set, allowed: Sequence[_Set]) -> Aspect:
-    """In what ``part`` is more than what of ``allowed`` is nearest to it; the action where that is several things."""
+    """Return in what ``part`` exceeds the nearest of ``allowed``; the action where it exceeds it in several ways."""
     nearest: list[Aspect] = ["action", "resource"]
     for other in (each for each in allowed if _may_meet(part, each)):
         asked: dict[Aspect, Callable[[], Iterable[frozenset[int]]]] = {
@@ -256,7 +259,7 @@ def _aspect(part: _Set, allowed: Sequence[_Set]) -> Aspect:
 
 
 def _new_today(part: _Set, let_in: Sequence[_Set]) -> tuple[str, ...]:
-    """Of a wildcard of one service's actions, those that AWS has today and that are new."""
+    """Return the new ones of today's actions that the wildcard of one service names."""
     said = part.statement.actions
     if said.is_all_but or "*" not in "".join(said.values) or "*" in said.values[0].partition(":")[0]:
         return ()
@@ -265,7 +268,7 @@ def _new_today(part: _Set, let_in: Sequence[_Set]) -> tuple[str, ...]:
 
 
 class _Collected:
-    """What was found, with what is alike but for its actions or its resources together."""
+    """What was found. Entries that differ only in their actions or their resources are merged."""
 
     def __init__(self) -> None:
         self._found: dict[

@@ -1,10 +1,8 @@
-"""Sets of strings as policies name them: with ``*`` and ``?``, all but those; and which sets hold what others hold.
+"""Compare sets of strings as policies name them: patterns with ``*`` and ``?``, and all but those.
 
-Exact, not by trial: each pattern is a finite automaton, and they are walked side by side (IAM User Guide, "IAM JSON
-policy elements: Resource", wildcards; "Policy variables"; "Condition operators", ARN).
-
-A policy variable is a string that nobody knows here: it is of no set but one that has the same variable, or ``*``, in
-its place.
+The comparison is exact. Each pattern is a finite automaton, and the automata are walked side by side. See the IAM User
+Guide, "IAM JSON policy elements: Resource", wildcards; "Policy variables"; "Condition operators", ARN. The value of a
+policy variable is unknown here: it is only in a set that has the same variable, or ``*``, in its place.
 """
 
 from __future__ import annotations
@@ -17,12 +15,12 @@ from functools import lru_cache
 _TOKEN = re.compile(r"\$\{([*?$])\}|\$\{[^}]*\}|\*+|.", re.DOTALL)
 _OTHER = "\0"  # stands for every character that no pattern names
 _MOST = 20_000
-"""Of states times patterns, that are looked at in one comparison: a second or so."""
+"""The limit of one comparison, in states times patterns: about a second."""
 _VARIABLE = re.compile(r"\$\{(?![*?$]\})[^}]*\}")
 
 
 class TooIntricate(Exception):
-    """The patterns meet in more ways than are looked at."""
+    """The patterns meet in more ways than one comparison may look at."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,9 @@ class Pattern:
     """One pattern, compiled.
 
     Args:
-        text: as written. is_folded: upper and lower case are alike. is_arn: a wildcard stays within its part of the
-            ARN, but for the last part.
+        text: as written.
+        is_folded: whether case is ignored.
+        is_arn: a wildcard stays within its part of the ARN, except in the last part.
     """
 
     text: str
@@ -40,7 +39,7 @@ class Pattern:
 
     @property
     def has_variable(self) -> bool:
-        """Whether a part of it is known only when it is asked."""
+        """Whether a part of it is known only at the time of a request."""
         return any(len(token) > 1 for token in _compiled(self).advance)
 
 
@@ -77,14 +76,14 @@ class _Automaton:
         self.start = self._closed(1)
 
     def next_symbols(self, positions: int) -> Iterator[str]:
-        """What is told apart from any other character at ``positions``."""
+        """Return the symbols that differ from any other character at ``positions``."""
         return (symbol for symbol, places in self.advance.items() if positions & places)
 
     def _closed(self, positions: int) -> int:
         return positions | (positions & (self.star | self.star_within)) << 1
 
     def step(self, positions: int, symbol: str) -> int:
-        """The positions after ``symbol``: a character, a variable, or the character that nobody names."""
+        """Return the positions after ``symbol``: a character, a variable, or the character that no pattern names."""
         leads = self.advance.get(symbol, 0)
         stays = self.star
         if len(symbol) == 1:
@@ -106,7 +105,7 @@ def _compiled(pattern: Pattern) -> _Automaton:
 
 @lru_cache(maxsize=20_000)
 def _tokens(text: str) -> tuple[str, ...]:
-    """Characters, ``*``, ``?`` and variables; a character that a wildcard's sign stands for has a backslash before."""
+    """Split into characters, ``*``, ``?`` and variables. An escaped wildcard character has a backslash before it."""
     found: list[str] = []
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -123,24 +122,24 @@ def _tokens(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Strings:
-    """A set of strings: what one of ``patterns`` fits, or all but that."""
+    """A set of strings: those that one of ``patterns`` fits, or all others."""
 
     patterns: tuple[Pattern, ...]
     is_all_but: bool = False
 
     @property
     def has_variable(self) -> bool:
-        """Whether a part of it is known only when it is asked."""
+        """Whether a part of it is known only at the time of a request."""
         return any(pattern.has_variable for pattern in self.patterns)
 
     def at_most(self) -> Strings:
-        """The same with whatever is not known of it let in."""
+        """Return the set with everything unknown included."""
         if self.is_all_but:
             return Strings(tuple(each for each in self.patterns if not each.has_variable), is_all_but=True)
         return Strings(tuple(map(_widest, self.patterns)))
 
     def at_least(self) -> Strings:
-        """The same with whatever is not known of it left out."""
+        """Return the set with everything unknown left out."""
         if not self.is_all_but:
             return self
         opened = (
@@ -150,7 +149,7 @@ class Strings:
 
 
 def _widest(pattern: Pattern) -> Pattern:
-    """Where a pattern has not the parts of an ARN, its wildcards may stand for anything."""
+    """Return the pattern without the limits of an ARN, where it does not have the parts of one."""
     return (
         pattern
         if not pattern.is_arn or pattern.text.count(":") >= 5
@@ -160,13 +159,13 @@ def _widest(pattern: Pattern) -> Pattern:
 
 @lru_cache(maxsize=20_000)
 def held_by(base: tuple[Strings, ...], others: tuple[Strings, ...]) -> frozenset[frozenset[int]]:
-    """In which of ``others`` (by place) the strings lie that are in every set of ``base``: each way that occurs.
+    """Return in which of ``others`` (by index) the strings lie that are in every set of ``base``: each way that occurs.
 
     Raises:
         TooIntricate: there are too many ways.
     """
     bounds = [names.at_most() for names in base]
-    if len(bounds) > 1:  # what a variable stands for may be in the others too, for all that is known
+    if len(bounds) > 1:  # the value of a variable may be in the others too
         bounds = [names for names in bounds if not names.has_variable] or bounds[:1]
     sets = [*bounds, *(names.at_least() for names in others)]
     automata = [[_compiled(pattern) for pattern in names.patterns] for names in sets]
@@ -197,7 +196,9 @@ def held_by(base: tuple[Strings, ...], others: tuple[Strings, ...]) -> frozenset
 
 
 def _next(automata: Sequence[Sequence[_Automaton]], positions: Sequence[Sequence[int]]) -> set[str]:
-    """The symbols that make a difference; variables of the first set alone, for in the others they are of no string."""
+    """Return the symbols that make a difference. Only variables of the first set count: no string has those of the
+    others.
+    """
     found = {_OTHER, ":"}
     for place, (each, places) in enumerate(zip(automata, positions, strict=True)):
         for one, at in zip(each, places, strict=True):
@@ -209,13 +210,13 @@ def _next(automata: Sequence[Sequence[_Automaton]], positions: Sequence[Sequence
 def _holds(
     names: Strings, automata: Sequence[_Automaton], positions: Sequence[int], is_unknown: bool
 ) -> bool:
-    """Whether the string that led here is of the set; one with a variable in it is of none that is all but some."""
+    """Return whether the set has the string that led here. A set of all but some has no string with a variable."""
     fits = any(at & one.end for one, at in zip(automata, positions, strict=True))
     return fits != names.is_all_but and not (is_unknown and names.is_all_but)
 
 
 def may_meet(one: Pattern, other: Pattern) -> bool:
-    """False when no string fits both, as far as their beginnings and ends tell."""
+    """Return False when no string fits both, as far as their beginnings and ends show."""
     return _alike(_fixed(one), _fixed(other)) and _alike(_fixed(one, -1), _fixed(other, -1))
 
 
@@ -237,5 +238,5 @@ def _fixed(pattern: Pattern, way: int = 1) -> str:
 def named(
     values: Iterable[str], *, is_all_but: bool = False, is_folded: bool = False, is_arn: bool = False
 ) -> Strings:
-    """The set that ``values`` name."""
+    """Return the set that ``values`` name."""
     return Strings(tuple(Pattern(value, is_folded, is_arn) for value in dict.fromkeys(values)), is_all_but)

@@ -1,4 +1,4 @@
-"""Every alarm as data: what is watched, where, and from when on it is red. Pure."""
+"""Every alarm as data: what it watches, where, and when it turns red. Pure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ACTION_ALARMS: Mapping[str, named.Component] = {
 class Alarm:
     """One alarm: red when ``metric`` in one period is above ``threshold``.
 
-    ``statistic`` is ``Sum``, ``Maximum`` or a percentile such as ``p95``; ``period`` is in seconds; the
-    threshold has the metric's own unit. Missing data is no breach: a function nobody calls is well.
+    ``statistic`` is ``Sum``, ``Maximum`` or a percentile such as ``p95``. ``period`` is in seconds. The threshold has
+    the metric's own unit. Missing data is no breach: a function that nobody calls is healthy.
     """
 
     component: named.Component
@@ -41,7 +41,7 @@ class Alarm:
 
 
 def function_alarms(site: Site) -> list[Alarm]:
-    """Alarms on the function: errors, throttles, duration (milliseconds) and dead letters."""
+    """Return the alarms on the function: errors, throttles, duration (milliseconds) and dead letters."""
     alerts = site.config.alerts
     function = {"FunctionName": site.name(named.FUNCTION)}
     limit = site.config.function.timeout * 1000 * alerts.duration_share
@@ -75,7 +75,7 @@ def function_alarms(site: Site) -> list[Alarm]:
         ),
         Alarm(
             named.DEAD_LETTERS_ALARM,
-            "An invocation failed for good and lies in the dead-letter queue",
+            "An invocation failed permanently and is in the dead-letter queue",
             "AWS/SQS",
             "ApproximateNumberOfMessagesVisible",
             {"QueueName": site.name(named.DEAD_LETTERS)},
@@ -86,7 +86,7 @@ def function_alarms(site: Site) -> list[Alarm]:
 
 
 def action_alarms(site: Site) -> list[Alarm]:
-    """One alarm an action that answered with an error: an answer of 500 is no error of Lambda's."""
+    """Return an alarm for each action, on answers with an error: an answer of 500 is no error of Lambda's."""
     return [
         Alarm(
             component,
@@ -102,11 +102,11 @@ def action_alarms(site: Site) -> list[Alarm]:
 
 
 def migration_alarms(site: Site) -> list[Alarm]:
-    """Alarms on what carries data: the worker fails, an execution of the state machine failed.
+    """Return the alarms on migrations: the worker fails, or an execution of the state machine failed.
 
-    Lambda Developer Guide, "Types of metrics for Lambda functions"; Step Functions Developer Guide,
-    "Monitoring Step Functions metrics using Amazon CloudWatch". What the state machine tries again counts
-    for the worker, not for the execution.
+    Lambda Developer Guide, "Types of metrics for Lambda functions"; Step Functions Developer Guide, "Monitoring Step
+    Functions metrics using Amazon CloudWatch". A failure that the state machine retries counts for the worker, not for
+    the execution.
     """
     return [
         Alarm(
@@ -131,18 +131,20 @@ def migration_alarms(site: Site) -> list[Alarm]:
 
 
 def state_machine_arn(site: Site) -> str:
-    """The region's state machine, by its name: what names it need not wait for it."""
+    """Return the ARN of the region's state machine by its name, so that others need not wait for it."""
     return site.arn("states", f"stateMachine:{site.name(named.STATE_MACHINE)}")
 
 
 def action_dimensions(site: Site, action: str, status: str) -> dict[str, str]:
-    """The dimensions of the environment's own count; without the last it is all environments' of the region."""
+    """Return the dimensions of the environment's own metric. Without the last one they cover all environments of the
+    region.
+    """
     function = site.name(named.FUNCTION)
     return {"Action": action, "Status": status, "Region": site.region, "FunctionName": function}
 
 
 def replication_dimensions(source: Site, destination: Site) -> dict[str, str]:
-    """The dimensions of one rule's metrics (Amazon S3 User Guide, "Using S3 Replication metrics")."""
+    """Return the dimensions of the metrics of one rule (Amazon S3 User Guide, "Using S3 Replication metrics")."""
     return {
         "SourceBucket": source.name(named.DEPLOYMENT_BUCKET),
         "DestinationBucket": destination.name(named.DEPLOYMENT_BUCKET),
@@ -151,12 +153,14 @@ def replication_dimensions(source: Site, destination: Site) -> dict[str, str]:
 
 
 def rule_id(destination: Site) -> str:
-    """The id of the replication rule to ``destination``."""
+    """Return the id of the replication rule to ``destination``."""
     return f"to-{destination.region}"
 
 
 def replication_latency_alarm(source: Site, destination: Site) -> Alarm:
-    """How far a destination lags, in seconds. S3 publishes it in the destination's region."""
+    """Return the alarm on the delay of a destination, in seconds. S3 publishes the metric in the destination's
+    region.
+    """
     return Alarm(
         named.REPLICATION_LATENCY_ALARM,
         f"The bucket lags behind {source.region}",
@@ -169,7 +173,7 @@ def replication_latency_alarm(source: Site, destination: Site) -> Alarm:
 
 
 def replication_failed_alarm(source: Site, destination: Site) -> Alarm:
-    """Operations that were not replicated. S3 publishes it in the source's region."""
+    """Return the alarm on operations that were not replicated. S3 publishes the metric in the source's region."""
     return Alarm(
         named.replication_failed_alarm(destination.region),
         f"Something was not replicated to {destination.region}",

@@ -32,11 +32,11 @@ RECORDS = ("migrations/", "rollbacks/")
 
 @dataclass(frozen=True)
 class CarryRights:
-    """What the worker may do with one kind of data.
+    """The rights of the worker on one kind of data.
 
     Args:
-        policy: the policy of its role that says so.
-        statements: makes the policy's statements of ``reach``.
+        policy: the policy of its role that has them.
+        statements: makes the policy's statements from ``reach``.
     """
 
     policy: named.Component
@@ -46,9 +46,9 @@ class CarryRights:
 
 @dataclass(frozen=True)
 class TargetKey:
-    """A key of the target region that entries name: ``resource`` for its policy, and which services use it.
+    """A key of the target region that entries name: ``resource`` for its policy, and the services that use it.
 
-    ``alias``: the resource is every key of the account then, and the alias tells which.
+    With ``alias`` the resource is every key of the account, and the alias selects the key.
     """
 
     resource: str
@@ -62,7 +62,9 @@ def services(config: MigrationConfig) -> list[str]:
 
 
 def keys(site: Site) -> tuple[TargetKey, ...]:
-    """Keys beside the environment's that entries write with in this region; AWS's own need no rights."""
+    """Return the keys beside the environment's that entries write with in this region. AWS's own keys need no
+    rights.
+    """
     found: dict[tuple[str, str], list[str]] = {}
     for kind, entries in site.config.carry.by_kind.items():
         for name in _once(entry.kms_key for entry in entries if entry.kms_key):
@@ -73,7 +75,7 @@ def keys(site: Site) -> tuple[TargetKey, ...]:
 
 
 def _key(site: Site, name: str) -> tuple[str, str] | None:
-    """(resource, alias) of a key; None for one of another region, or AWS's own."""
+    """Return (resource, alias) of a key; None for a key of another region, or AWS's own."""
     _, _, alias = name.partition("alias/")
     if alias.startswith("aws/") or (name.startswith("arn:") and name.split(":")[3] != site.region):
         return None
@@ -81,16 +83,16 @@ def _key(site: Site, name: str) -> tuple[str, str] | None:
 
 
 def created_buckets(site: Site) -> tuple[str, ...]:
-    """Names of the buckets of this region that the program creates for what is carried there."""
+    """Return the names of the buckets of this region that the program creates for carried data."""
     return site.config.carry.created_in(site.region)
 
 
 def objects(site: Site, *, by_pattern: bool = False) -> tuple[BucketReach, ...]:
-    """Objects of the prefixes that are named, by the account of their bucket, the environment's first.
+    """Return the objects under the named prefixes, by the account of their bucket, this account first.
 
     Args:
-        by_pattern: buckets that are called alike but for their region are named together (`regions.patterns_of`).
-            Not by ``${aws:RequestedRegion}``: a copy reads its source through the region of its target.
+        by_pattern: buckets whose names differ only in their region share a pattern (`regions.patterns_of`).
+            ``${aws:RequestedRegion}`` would be wrong: a copy reads its source through the region of its target.
     """
     found: dict[str, _Named] = {}
     patterns = _regions(site, by_pattern)
@@ -114,7 +116,7 @@ def _in_region(site: Site, end: DataLocation, region: str) -> str:
 def _sources(site: Site, end: DataLocation, patterns: Mapping[str, str]) -> tuple[str, ...]:
     if end.bucket:
         return _once(end.bucket.replace(_REGION, pattern) for pattern in patterns.values())
-    # A long name of ours ends in a hash, which no pattern has in common with another region's.
+    # A shortened name ends in a hash, so it shares no pattern with the name in another region.
     named_alike = {region: _own(site, region).replace(region, each) for region, each in patterns.items()}
     times = Counter(named_alike.values())
     return _once(name if times[name] > 1 else _own(site, region) for region, name in named_alike.items())
@@ -159,13 +161,15 @@ def _object_rights(site: Site, by_pattern: bool) -> CarryRights | None:
 
 
 def _parameter_rights(site: Site, by_pattern: bool) -> CarryRights | None:
-    """Parameters of the paths that are named."""
+    """Return the rights on parameters of the named paths."""
     reach = named_reach(site, "ssm", "parameter", by_pattern)
     return CarryRights(named.WORKER_PARAMETERS_POLICY, worker.parameter_statements, reach) if reach else None
 
 
 def _secret_rights(site: Site, by_pattern: bool) -> CarryRights | None:
-    """Secrets whose names begin as named; those that go by tags can have any name, and are bound to their tags."""
+    """Return the rights on secrets whose names begin as named. Secrets selected by tags can have any name, and need
+    their tags.
+    """
     reach = named_reach(site, "secrets", "secret:", by_pattern)
     tags = [dict(entry.tags) for entry in site.config.carry.secrets if entry.name is None]
     if not reach and not tags:
@@ -184,20 +188,20 @@ RIGHTS: dict[str, Callable[[Site, bool], CarryRights | None]] = {
     "ssm": _parameter_rights,
     "secrets": _secret_rights,
 }
-"""What the worker may do in a region with each kind of data; None when the settings name nothing of it.
+"""The rights of the worker in a region on each kind of data; None when the settings name nothing of it.
 
-The second argument: whether what is called alike but for its region is named together, which is shorter and wider.
+The second argument says whether names that differ only in their region share a pattern, which is shorter and wider.
 """
 
 
 def named_reach(site: Site, kind: str, resource: str, by_pattern: bool) -> dict[str, tuple[str, ...]]:
-    """ARN patterns that the worker may ``read`` and ``write``, by the names that entries of one kind give.
+    """Return the ARN patterns that the worker may ``read`` and ``write``, from the names of the entries of one kind.
 
-    Those to read stand for any region, so that they are as many with thirty as with two; whoever makes statements of
-    them binds them to ``regions``. Empty when no entry gives a name; what goes by tags is left out.
+    Patterns to read stand for any region, so thirty regions need as many as two. The statements limit them to
+    ``regions``. The result is empty when no entry has a name. Entries with tags are left out.
 
     Args:
-        resource: what stands before the name in the resource part of its ARN.
+        resource: what comes before the name in the resource part of its ARN.
         by_pattern: see `RIGHTS`.
     """
     routes, service = [route for route in _patterns_of(site, kind) if not route.tags], KINDS[kind].service
@@ -221,16 +225,17 @@ def named_reach(site: Site, kind: str, resource: str, by_pattern: bool) -> dict[
 def worker_variables(
     site: Site, bucket: pulumi.Input[str], topic: pulumi.Input[str], records_key: pulumi.Input[str]
 ) -> dict[str, pulumi.Input[str]]:
-    """The worker's variables; no secret among them.
+    """Return the worker's variables, with no secret among them.
 
     Args:
-        bucket: the deployment bucket's name. topic, records_key: ARNs of the deployment topic and the key of seals.
+        bucket: the name of the deployment bucket.
+        topic, records_key: the ARNs of the deployment topic and the key of seals.
     """
     return {
         "REGION": site.region,
         "ACCOUNT": site.config.account,
         "DEPLOYMENT_BUCKET": bucket,
-        # The embedded AWS is one process on one core: more would only make it switch between them.
+        # The embedded AWS is one process on one core, where more connections do not help.
         "CONNECTIONS": "64" if site.config.target == "aws" else "8",
         "WORKERS": str(WORKERS[site.config.target]),
         "ENVIRONMENT": site.config.suffix,
@@ -241,12 +246,11 @@ def worker_variables(
 
 
 def routes(site: Site) -> str:
-    """From where to where the worker may carry, for its variable CARRY: JSON, zlib, base64.
+    """Return the routes of the worker, for its variable CARRY: JSON, zlib, base64.
 
-    ``buckets`` has every region's deployment bucket, ``ways`` a line an entry: kind, the source's bucket, prefix and
-    account, the target's, and the tags of secrets that go by them. ``{region}`` stands as it does in the settings:
-    patterns, and not what they mean in each region, because a function's variables have 4 KB together (Lambda
-    Developer Guide, "Lambda quotas").
+    ``buckets`` has every region's deployment bucket. ``ways`` has a line for each entry: kind; bucket, prefix and
+    account of the source and of the target; the tags that select secrets. ``{region}`` is unchanged, because a
+    function's variables have only 4 KB together (Lambda Developer Guide, "Lambda quotas").
     """
     found = [
         [
@@ -261,28 +265,28 @@ def routes(site: Site) -> str:
 
 
 def pattern_of(kind: str, entry: CarryEntry) -> Route:
-    """One entry of ``carry`` without regions, as ``bounds.between`` takes it."""
+    """Return one entry of ``carry`` without regions, as ``bounds.between`` takes it."""
     source, target = (DataLocation("", end.bucket or "", end.prefix, end.account) for end in entry.ends)
     return Route(kind, source, target, entry.wanted_tags)
 
 
 def _patterns_of(site: Site, kind: str) -> list[Route]:
-    """What entries of one kind name, ``{region}`` as it stands."""
+    """Return what entries of one kind name, with ``{region}`` unchanged."""
     return [pattern_of(kind, entry) for entry in site.config.carry.by_kind[kind]]
 
 
 def own_buckets(config: MigrationConfig, regions: Iterable[str]) -> dict[str, str]:
-    """The deployment bucket of each of ``regions``."""
+    """Return the deployment bucket of each of ``regions``."""
     return {region: named.DEPLOYMENT_BUCKET.name(config.names, region) for region in regions}
 
 
 def records(site: Site) -> str:
-    """The bucket that migrations keep their records in."""
+    """Return the bucket of the records of migrations."""
     return _bucket(site, _own(site, site.region))
 
 
 def _regions(site: Site, by_pattern: bool) -> dict[str, str]:
-    """Each region with what stands for it in a policy; sorted, so that another primary changes nothing there."""
+    """Return the text for each region in a policy, sorted, so that another primary changes nothing there."""
     regions = sorted(site.config.all_regions)
     return patterns_of(regions) if by_pattern else dict(zip(regions, regions, strict=True))
 
@@ -296,7 +300,7 @@ def _bucket(site: Site, name: str) -> str:
 
 
 def literal(prefix: str) -> str:
-    """Wildcards of policies stand for themselves in it (IAM User Guide, "Policy variables")."""
+    """Escape the wildcards of policies (IAM User Guide, "Policy variables")."""
     return prefix.replace("$", "${$}").replace("*", "${*}").replace("?", "${?}")
 
 

@@ -1,6 +1,6 @@
 """The region's configuration and the application's secrets, encrypted with the region's key.
 
-Values are Pulumi secrets from here on: encrypted in the state, masked in every event, in no output.
+From here on the values are Pulumi secrets: encrypted in the state, masked in every event, in no output.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _base64(content: bytes) -> str:
 
 
 def _text(name: str, value: SecretValue) -> str:
-    """A value as a parameter takes it. `operations.secret_values` refused bytes where the store takes none."""
+    """Return a value as a parameter takes it. `operations.secret_values` refused bytes where the store takes none."""
     if isinstance(value, SecretBytes):
         raise TypeError(f"the secret {name} is binary, and a parameter holds text only")
     return value.get_secret_value()

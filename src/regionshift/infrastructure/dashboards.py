@@ -1,4 +1,4 @@
-"""The dashboards as data: one of a region, one over all. Pure."""
+"""The dashboards as data: one for each region, and one for all. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from regionshift.infrastructure.site import Site
 from regionshift.settings import components as named
 
 WIDTH = 24
-"""Columns of a dashboard (CloudWatch User Guide, "Dashboard body structure and syntax")."""
+"""The columns of a dashboard (CloudWatch User Guide, "Dashboard body structure and syntax")."""
 HEIGHT = 6
 Metric = list[Any]
 
 
 def region_dashboard(site: Site) -> str:
-    """The region's function, actions and dead letters, as the body of a dashboard (JSON)."""
+    """Return the dashboard of the region's function, actions and dead letters (JSON)."""
     function = site.name(named.FUNCTION)
     lambda_metrics: list[Metric] = [
         ["AWS/Lambda", metric, "FunctionName", function] for metric in ("Invocations", "Errors", "Throttles")
@@ -44,7 +44,7 @@ def region_dashboard(site: Site) -> str:
 
 
 def overview_dashboard(source: Site, regions: Sequence[Site]) -> str:
-    """All regions on one page: errors and actions of each, and how far each lags behind ``source``."""
+    """Return the dashboard of all regions: errors and actions of each, and its delay behind ``source``."""
     errors: list[Metric] = [
         ["AWS/Lambda", "Errors", "FunctionName", site.name(named.FUNCTION), {"region": site.region}]
         for site in regions
@@ -74,7 +74,7 @@ def overview_dashboard(source: Site, regions: Sequence[Site]) -> str:
 
 
 def _migrations(site: Site) -> list[Metric]:
-    """The worker's calls and errors, and how executions of the state machine end."""
+    """Return the widgets of the worker's calls and errors, and of the ends of executions."""
     worker, machine = site.name(named.WORKER), state_machine_arn(site)
     return [
         *(["AWS/Lambda", metric, "FunctionName", worker] for metric in ("Invocations", "Errors")),

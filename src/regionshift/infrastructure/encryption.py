@@ -1,4 +1,4 @@
-"""The region's key: everything of the region that can be encrypted is encrypted with it."""
+"""The region's key, which encrypts everything of the region that can be encrypted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regionshift.settings.names import NameKind
 
 
 class EncryptionStack(RegionComponent):
-    """One customer key with rotation, one of HMAC for the records of migrations, and their aliases."""
+    """A customer key with rotation, an HMAC key for the records of migrations, and their aliases."""
 
     def __init__(self, site: Site, opts: pulumi.ResourceOptions) -> None:
         super().__init__(site, "Encryption", opts)

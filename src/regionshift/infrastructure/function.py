@@ -1,4 +1,4 @@
-"""The migration function of the region, with the queue that keeps what it could not do."""
+"""The migration function of the region, with the queue for its failed invocations."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from regionshift.settings import components as named
 
 HANDLER = "migration_handler.handler"
 DEAD_LETTER_RETENTION = 14 * 24 * 3600
-"""Seconds a dead letter is kept: the most SQS allows (SQS Developer Guide, "Message quotas")."""
+"""The seconds that a dead letter is kept: the most that SQS allows (SQS Developer Guide, "Message quotas")."""
 
 
 class LambdaStack(RegionComponent):
-    """The function, made after its rights and its log group stand: it can be invoked as soon as it exists."""
+    """The function. It is created after its rights and its log group, because it can be invoked at once."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class LambdaStack(RegionComponent):
             architectures=[settings.architecture],
             memory_size=settings.memory,
             timeout=settings.timeout,
-            # -1 is what the provider reads back when none is reserved.
+            # The provider reads back -1 when none is reserved.
             reserved_concurrent_executions=_reserved(settings.reserved_concurrency),
-            # An absolute path: the engine resolves relative ones against wherever Python runs.
+            # An absolute path, because the engine resolves relative ones against the folder of the Python process.
             code=pulumi.FileArchive(str(artifact.path.absolute())),
             source_code_hash=base64.b64encode(bytes.fromhex(artifact.sha256)).decode(),
             environment={"variables": variables},
@@ -70,7 +70,7 @@ class LambdaStack(RegionComponent):
             name=self.site.name(named.DEAD_LETTERS),
             kms_master_key_id=key.arn,
             message_retention_seconds=DEAD_LETTER_RETENTION,
-            tags=self.site.tags("dead-letters", "invocations that failed for good"),
+            tags=self.site.tags("dead-letters", "invocations that failed permanently"),
             opts=self.child(),
         )
         aws.sqs.QueuePolicy(

@@ -1,8 +1,7 @@
-"""What joins regions: replication from the primary, its alarms, and the dashboard over all.
+"""The links between regions: replication from the primary, its alarms, and the dashboard for all.
 
-Links are a step of their own: made after both ends exist, removed before either goes. Every name here is
-keyed by the region that the resource stands in, so a change of primary makes and removes links and replaces
-nothing.
+Links are a step of their own. They are created after both ends exist, and deleted before either end. Every name
+contains the region of its resource. So a change of primary creates and deletes links and replaces nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from regionshift.settings import components as named
 from regionshift.settings.release import Release
 
 REPLICATION_MINUTES = 15
-"""S3 Replication Time Control knows this one value (Amazon S3 API Reference, ReplicationTimeValue)."""
+"""The only value that S3 Replication Time Control takes (Amazon S3 API Reference, ReplicationTimeValue)."""
 
 
 class LinksStack(pulumi.ComponentResource):
     """The links of one release between those of its regions that are built.
 
-    All that they are comes from that release, not from those of the regions at their ends: on the way back the links
-    go first, while the regions still have what they are taken back from.
+    Everything about them comes from that release, not from the releases of the regions at their ends. In a rollback the
+    links change first, while the regions still have the release that is rolled back.
     """
 
     def __init__(self, release: Release, regions: Mapping[str, RegionStack]) -> None:
@@ -38,7 +37,7 @@ class LinksStack(pulumi.ComponentResource):
         self._release = release
         config = release.config
         source = regions.get(config.regions.primary)
-        # In the order of their names: the order in the settings says nothing, and priorities follow it.
+        # Sorted by name, because priorities follow the order, and the order in the settings has no meaning.
         destinations = [regions[region] for region in sorted(config.regions.secondaries) if region in regions]
         if source is not None:
             self._overview(source, [source, *destinations])
@@ -49,7 +48,7 @@ class LinksStack(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _site(self, region: RegionStack) -> Site:
-        """The region as the links' own release describes it."""
+        """Return the region as the links' own release describes it."""
         return Site(region.site.region, self._release)
 
     def _overview(self, source: RegionStack, regions: Sequence[RegionStack]) -> None:
@@ -132,7 +131,9 @@ def _rights(source: RegionStack, destinations: Sequence[RegionStack]) -> pulumi.
 
 
 def _rule(priority: int, destination: RegionStack) -> aws.s3.BucketReplicationConfigRuleArgsDict:
-    """Everything of the bucket, delete markers and KMS objects included, within fifteen minutes."""
+    """Return the rule: replicate everything in the bucket within fifteen minutes, with delete markers and KMS
+    objects.
+    """
     return {
         "id": rule_id(destination.site),
         "priority": priority,

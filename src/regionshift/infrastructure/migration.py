@@ -1,4 +1,4 @@
-"""What carries data into the region: the worker, outside the VPC, and the state machine that calls it."""
+"""The migrations into the region: the worker, outside the VPC, and the state machine that calls it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from regionshift.settings import components as named
 
 HANDLER = "migration_worker.handler"
 TIMEOUT = 900
-"""Seconds: the most Lambda allows. A call that nears it answers that there is more."""
+"""In seconds: the most that Lambda allows. A call that comes near it answers that there is more to do."""
 
 
 class MigrationStack(RegionComponent):
-    """Worker, state machine, their roles and log groups. They reach what ``carry`` names and no more."""
+    """The worker and the state machine, with their roles and log groups. They reach only what ``carry`` names."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class MigrationStack(RegionComponent):
             "states",
             named.STATE_MACHINE_ROLE,
             "rights of the state machine",
-            # Map runs act for the machine under a label (Step Functions Developer Guide, "Prevent cross-service
+            # Map runs act for the state machine under a label (Step Functions Developer Guide, "Prevent cross-service
             # confused deputy issues").
             trust("states", account, [machine, f"{machine}/*"]),
             self.child(),
@@ -107,7 +107,7 @@ class MigrationStack(RegionComponent):
         return [*inline.values(), *managed]
 
     def _managed(self, component: named.Component, statements: Sequence[Statement]) -> pulumi.Resource:
-        """A managed policy of the worker's role; the role has it when what is returned is made."""
+        """Create a managed policy of the worker's role. The role has it once the returned resource exists."""
         thing = f"{component.part}-policy"
         made = aws.iam.Policy(
             self.site.label(thing),
@@ -161,7 +161,7 @@ class MigrationStack(RegionComponent):
             definition=self.worker.arn.apply(definition),
             logging_configuration={
                 "level": "ERROR",
-                # Inputs name keys of objects; a log is read by others than the records are.
+                # Inputs name object keys, and more people read the log than the records.
                 "include_execution_data": False,
                 "log_destination": log_group.arn.apply(lambda arn: f"{arn}:*"),
             },

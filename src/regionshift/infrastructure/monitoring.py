@@ -1,4 +1,4 @@
-"""What is written down and watched in a region: log groups, alarms and a dashboard."""
+"""The logs and metrics of a region: log groups, alarms and a dashboard."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from regionshift.settings import components as named
 
 
 class MonitoringStack(RegionComponent):
-    """Log groups under the region's key, alarms that tell the region's alarm topic, and a dashboard.
+    """Log groups under the region's key, alarms that publish to the region's alarm topic, and a dashboard.
 
-    Alarms name what they watch and need not wait for it: the function's log group must stand before the
-    function does.
+    Alarms name what they watch and need not wait for it. The function's log group must exist before the function.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class MonitoringStack(RegionComponent):
 def metric_alarm(
     site: Site, alarm: Alarm, topic: aws.sns.Topic, opts: pulumi.ResourceOptions
 ) -> aws.cloudwatch.MetricAlarm:
-    """Make one alarm in ``site``; it tells ``topic`` when it turns red and when it is well again."""
+    """Create one alarm in ``site``. It publishes to ``topic`` when it turns red, and when it turns green again."""
     percentile = alarm.statistic.startswith("p")
     return aws.cloudwatch.MetricAlarm(
         site.label(alarm.thing),

@@ -1,4 +1,4 @@
-"""The region's network: a VPC of private subnets, closed by default, with a way to S3 and flow logs."""
+"""The region's network: a VPC of private subnets, closed by default, with access to S3 and flow logs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from regionshift.settings import components as named
 from regionshift.settings.regions import endpoint_service
 
 ENDPOINT_SERVICES = ("kms", "logs", "monitoring", "secretsmanager", "sns", "ssm", "states")
-"""Services that a function in the VPC calls; it has no other way out. ``monitoring`` takes the count of
-actions, without which their alarms would stay silent; ``kms`` answers whether the key turns; ``states`` starts
-and describes what carries data from elsewhere (Step Functions Developer Guide, "Using VPC endpoints")."""
+"""The services that a function in the VPC calls; it has no other access to them.
+
+``monitoring`` takes the count of actions, without which their alarms would stay silent. ``kms`` tells whether the key
+is rotated. ``states`` starts and describes migrations (Step Functions Developer Guide, "Using VPC endpoints").
+"""
 HTTPS = 443
 
 
 class NetworkStack(RegionComponent):
-    """VPC, one private subnet a zone, and, where the function sits inside, endpoints and security groups.
+    """A VPC with one private subnet a zone, and, with the function inside, endpoints and security groups.
 
     Lambda's network interfaces stay in the subnets and the security group for up to 45 minutes after the function is
-    gone, and Lambda takes them away with the function's own role (Terraform Registry, aws_security_group, "Timeouts";
+    deleted. Lambda removes them with the function's own role (Terraform Registry, aws_security_group, "Timeouts";
     Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC"). The provider waits that
     long for each of them, whatever its timeout for deletion is.
 
     Args:
-        outlasts: what that takes, made before and deleted after what the interfaces are in the way of.
+        outlasts: the rights that this needs. They are created before, and deleted after, the resources that the
+            interfaces block.
     """
 
     def __init__(
@@ -99,7 +102,7 @@ class NetworkStack(RegionComponent):
         return subnet
 
     def _inside(self) -> aws.ec2.SecurityGroup:
-        """What a function in the VPC needs: HTTPS to the endpoints and to S3, no more."""
+        """Create what a function in the VPC needs: HTTPS to the endpoints and to S3, and nothing else."""
         function = self._security_group(
             "function-security-group", named.FUNCTION_SECURITY_GROUP, "what the function may reach"
         )
@@ -181,7 +184,7 @@ class NetworkStack(RegionComponent):
             "flow-logs",
             named.FLOW_LOGS_ROLE,
             "writes the flow logs",
-            # VPC User Guide, "IAM role for publishing flow logs": for this account's flow logs only.
+            # Only for this account's flow logs (VPC User Guide, "IAM role for publishing flow logs").
             trust("vpc-flow-logs", site.config.account, [site.arn("ec2", "vpc-flow-log/*")]),
             self.child(),
         )

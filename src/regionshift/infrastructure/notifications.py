@@ -1,4 +1,4 @@
-"""The region's topics: one that the deployment's news goes to, one for alarms."""
+"""The region's topics: one for the news of deployments, one for alarms."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class NotificationsStack(RegionComponent):
         )
 
     def _subscribe(self, thing: str, topic: aws.sns.Topic, address: str) -> None:
-        # By a hash, not by its place in the list: taking one address out must not touch the others.
+        # Named by a hash, not by its index: removing one address must not touch the others.
         digest = hashlib.sha256(address.lower().encode()).hexdigest()[:8]
         aws.sns.TopicSubscription(
             self.site.label(f"{thing}-email-{digest}"),

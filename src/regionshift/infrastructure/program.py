@@ -1,4 +1,4 @@
-"""The whole program: a provider a region, every region that has a release, the links between them, and the outputs."""
+"""The whole program: a provider for each region, every region that has a release, the links, and the outputs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SERVICES = (
 class ProviderSettings:
     """How the providers reach AWS. Empty on AWS: the ordinary chain of credentials is used.
 
-    With ``endpoint`` every service is asked there, and what only AWS itself can answer is skipped.
+    With ``endpoint`` every service is called there, and what only AWS itself can answer is skipped.
     """
 
     endpoint: str | None = None
@@ -46,7 +46,7 @@ class ProviderSettings:
 
 
 class AWSProviderManager:
-    """Makes the provider of a region when it is first asked for, and gives the same one ever after."""
+    """Creates the provider of a region on first use, and returns the same one afterwards."""
 
     def __init__(self, settings: ProviderSettings, sites: Mapping[str, Site]) -> None:
         self._settings = settings
@@ -54,10 +54,10 @@ class AWSProviderManager:
         self._providers: dict[str, aws.Provider] = {}
 
     def get_provider(self, region: str) -> aws.Provider:
-        """The region's provider, with the region's default tags, bound to the configured account.
+        """Return the region's provider, with the region's default tags, bound to the account of the settings.
 
         Raises:
-            KeyError: the region has no release, so nothing may be made in it.
+            KeyError: the region has no release, so nothing may be created in it.
         """
         if region not in self._providers:
             self._providers[region] = self._make(self._sites[region])
@@ -95,7 +95,7 @@ Outputs = dict[str, pulumi.Input[str] | list[str]]
 
 
 def of_environment(release: Release, regions: Mapping[str, RegionStack]) -> Outputs:
-    """Every region's outputs with the region in underscores, the primary's also as ``_primary``."""
+    """Return every region's outputs with the region in underscores. The primary's also end in ``_primary``."""
     config = release.config
     outputs: Outputs = {
         "project": config.project,
@@ -114,7 +114,7 @@ def of_environment(release: Release, regions: Mapping[str, RegionStack]) -> Outp
 
 
 def of_region(region: RegionStack) -> dict[str, pulumi.Input[str]]:
-    """One region's outputs, by the name that the region's is put behind."""
+    """Return one region's outputs, by the name that comes before the region's."""
     storage, monitoring, notifications = region.storage, region.monitoring, region.notifications
     return {
         "lambda_function_name": region.function.function.name,
@@ -157,9 +157,9 @@ def environment(
 
     Args:
         releases: {region: release}. A region without a release is not built, and is not called.
-        provider_settings: how AWS is reached.
+        provider_settings: how to reach AWS.
         links: the release whose primary replicates to its secondaries, or None for no links at all.
-        allow_data_loss: buckets may be deleted with what is in them.
+        allow_data_loss: buckets may be deleted with their objects.
 
     Returns:
         The outputs, flat. Region-wide facts come from ``links``, or without links from the first release.

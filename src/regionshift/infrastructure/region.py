@@ -1,4 +1,4 @@
-"""Everything of one region, put together: no region knows another."""
+"""All resources of one region. No region knows another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from regionshift.settings import components as named
 
 
 class RegionStack(RegionComponent):
-    """One region at one release, every resource made by ``provider``."""
+    """One region at one release, with every resource created by ``provider``."""
 
     def __init__(self, site: Site, provider: aws.Provider, *, allow_data_loss: bool = False) -> None:
         super().__init__(site, "Region", pulumi.ResourceOptions(providers={"aws": provider}))
@@ -56,7 +56,7 @@ class RegionStack(RegionComponent):
         self.register_outputs({})
 
     def _removal(self) -> list[pulumi.Resource]:
-        """The right to take Lambda's network interfaces away, where the function has some."""
+        """Give Lambda the right to remove its network interfaces, where the function has some."""
         in_vpc = self.site.config.network.function_in_vpc
         rights = function.interface_removal_statements
         return (
@@ -97,7 +97,7 @@ class RegionStack(RegionComponent):
             )
 
     def _variables(self) -> dict[str, pulumi.Input[str]]:
-        """The function's variables: the same names in every region, and no secret among them."""
+        """Return the function's variables: the same names in every region, and no secret."""
         config = self.site.config
         return {
             "REGION": self.site.region,

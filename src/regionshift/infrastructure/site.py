@@ -1,4 +1,4 @@
-"""One region of one environment with the release it runs, its tags, and the base of every component built from it."""
+"""One region of one environment with its release, its tags, and the base class of its components."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _NO_DESCRIPTION = re.compile(r"[^\t\n\r -~\u00a1-\u00ff]")
 
 
 def default_tags(config: MigrationConfig, region: str) -> dict[str, str]:
-    """What the region's provider puts on everything: the user's tags, and ours, which win.
+    """Return the tags that the region's provider puts on everything: the user's tags, and ours, which win.
 
-    ``Environment`` is what names the environment (the suffix when there is one), so that two pull-request
-    environments of one settings file can be told apart by their tags.
+    ``Environment`` is the name of the environment (the suffix if there is one). So two pull-request environments of one
+    settings file have different tags.
     """
     return {
         **config.tags,
@@ -41,10 +41,11 @@ def default_tags(config: MigrationConfig, region: str) -> dict[str, str]:
 
 
 def resource_tags(label: str, purpose: str) -> dict[str, str]:
-    """One resource's own tags. ``Name`` is the name in its URN: what a killed run made is found by it.
+    """Return the tags of one resource.
 
-    The URN itself cannot be a tag: it has ``$`` between types, which tag values do not allow (Tagging AWS
-    Resources, "Tag naming limits and requirements").
+    ``Name`` is the name in its URN, by which the resources of a killed run are found. The URN itself cannot be a tag:
+    it has ``$`` between types, which tag values do not allow (Tagging AWS Resources, "Tag naming limits and
+    requirements").
     """
     return {"Name": label, "Purpose": purpose}
 
@@ -58,12 +59,14 @@ class Site:
 
     @classmethod
     def by_settings(cls, config: MigrationConfig, region: str) -> Site:
-        """Without zones, artifact and secrets: for names, policies and what else the settings alone decide."""
+        """Return a site without zones, artifact and secrets: for names, policies and everything that only the settings
+        decide.
+        """
         return cls(region, Release(config, Artifact(Path(), ""), {}, {}, "", "", ""))
 
     @property
     def config(self) -> MigrationConfig:
-        """The settings that this region runs; another region may run others."""
+        """The settings of this region. Another region may have others."""
         return self.release.config
 
     @cached_property
@@ -73,12 +76,12 @@ class Site:
 
     @cached_property
     def network(self) -> RegionNetwork:
-        """The region's ranges."""
+        """The region's address ranges."""
         return self.config.networks[self.region]
 
     @property
     def is_primary(self) -> bool:
-        """Whether the environment is written here."""
+        """Whether this is the primary region."""
         return self.region == self.config.regions.primary
 
     @property
@@ -92,7 +95,7 @@ class Site:
 
         Raises:
             InputError: the release knows fewer zones than the settings ask for.
-            WorkFailed: the region did not answer when they were asked for.
+            WorkFailed: the region did not answer when it was asked for them.
         """
         known = self.release.zones.get(self.region)
         wanted = self.config.network.zones
@@ -113,57 +116,62 @@ class Site:
         return tuple(known[:wanted])
 
     def about(self, purpose: str) -> str:
-        """``purpose`` and whose it is, as a description that every service takes.
+        """Return a description of ``purpose`` and the environment that every service takes.
 
-        Lambda takes the shortest ones, IAM the fewest characters (the API References, CreateFunction and CreateRole,
-        Description).
+        Lambda takes the shortest descriptions, IAM the fewest characters (the API References, CreateFunction and
+        CreateRole, Description).
         """
         said = f"{purpose} of {self.config.project} {self.config.suffix} in {self.region}"
         return _NO_DESCRIPTION.sub("-", said)[: FUNCTION_DESCRIPTION.most]
 
     def label(self, thing: str) -> str:
-        """A resource's logical name: keyed by region, never by role, so that a change of primary keeps it."""
+        """Return a resource's logical name. It contains the region, never the role, so that a change of primary keeps
+        it.
+        """
         return f"{thing}-{self.region}"
 
     def name(self, component: Component) -> str:
-        """A resource's name in AWS."""
+        """Return a resource's name in AWS."""
         return component.name(self.names, self.region)
 
     def arn(self, service: str, resource: str, *, regional: bool = True) -> str:
-        """The ARN of something of this account; ``regional=False`` for IAM."""
+        """Return the ARN of a resource in this account; ``regional=False`` for IAM."""
         region = self.region if regional else ""
         return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
 
     def arn_in(self, service: str, region: str, resource: str) -> str:
-        """The ARN of something of this account in another region, or in what a pattern of regions matches."""
+        """Return the ARN of a resource of this account in another region, or in the regions of a pattern."""
         return f"arn:{self.partition}:{service}:{region}:{self.config.account}:{resource}"
 
     def role(self, component: Component, region: str = "") -> str:
-        """The ARN of the role ``component``, of another region when that is given."""
+        """Return the ARN of the role ``component``, of another region if given."""
         return self.arn("iam", f"role/{component.name(self.names, region or self.region)}", regional=False)
 
     def service_hosts(self, *services: str, everywhere: bool = False) -> list[str]:
-        """The names of services in the region as ``kms:ViaService`` has them; ``everywhere``: patterns, any region."""
+        """Return the names of services in the region, as in ``kms:ViaService``; with ``everywhere``, patterns for any
+        region.
+        """
         hosts = [service_host(service, self.region) for service in services]
         return [host.replace(f".{self.region}.", ".*.") for host in hosts] if everywhere else hosts
 
     def tags(self, thing: str, purpose: str) -> dict[str, str]:
-        """The tags of one resource; the provider adds those of the region."""
+        """Return the tags of one resource. The provider adds those of the region."""
         return resource_tags(self.label(thing), purpose)
 
     @property
     def default_tags(self) -> Mapping[str, str]:
-        """The tags that the region's provider puts on everything taggable."""
+        """The tags that the region's provider puts on everything that takes tags."""
         return default_tags(self.config, self.region)
 
 
 def bounded_role(
     site: Site, thing: str, component: Component, purpose: str, trust: str, opts: pulumi.ResourceOptions
 ) -> aws.iam.Role:
-    """A role of the region within the boundary that the settings name: the program makes none in another way.
+    """Create a role of the region within the boundary of the settings. The program creates every role here.
 
     Args:
-        thing: what its logical name begins with. trust: who may assume it, as JSON.
+        thing: what its logical name begins with.
+        trust: who may assume it, as JSON.
     """
     return aws.iam.Role(
         site.label(f"{thing}-role"),
@@ -180,7 +188,7 @@ TYPE_PREFIX = "regionshift:infrastructure:"
 
 
 class RegionComponent(pulumi.ComponentResource):
-    """A group of resources of one region, named by the region; its children use the region's provider."""
+    """A group of resources of one region. Its name contains the region, and its children use the region's provider."""
 
     def __init__(self, site: Site, kind: str, opts: pulumi.ResourceOptions) -> None:
         super().__init__(TYPE_PREFIX + kind, site.label(kind.lower()), None, opts)
@@ -189,7 +197,7 @@ class RegionComponent(pulumi.ComponentResource):
     def child(
         self, *, depends_on: list[pulumi.Resource] | None = None, holds_data: bool = False
     ) -> pulumi.ResourceOptions:
-        """Options of a child. What holds data is protected when the settings say so."""
+        """Return the options of a child. Resources that hold data are protected if the settings say so."""
         return pulumi.ResourceOptions(
             parent=self,
             depends_on=list(depends_on) if depends_on else None,

@@ -1,4 +1,5 @@
-"""Sizes of the documents that the program writes, reckoned from the settings alone, against AWS's quotas. Pure."""
+"""Compute the sizes of the documents that the program writes, from the settings alone, and compare them with AWS's
+quotas. Pure."""
 
 from __future__ import annotations
 
@@ -42,11 +43,13 @@ from regionshift.settings.quotas import (
 
 @dataclass(frozen=True)
 class DocumentSize:
-    """One thing that AWS bounds.
+    """One document with a quota of AWS.
 
     Args:
-        what: its name. size: how large it will be, in the quota's unit. most: less than the quota where room is kept.
-        shorten: what of the settings makes it shorter.
+        what: its name.
+        size: its future size, in the quota's unit.
+        most: the quota, or less where room is kept.
+        shorten: what in the settings makes it shorter.
     """
 
     what: str
@@ -74,10 +77,10 @@ _OPERATORS = "shorten access.operators: fewer of them, or a pattern with * for s
 
 
 def documents(config: MigrationConfig) -> Iterator[DocumentSize]:
-    """Every document that can outgrow its quota with settings that are right otherwise, of every region.
+    """Yield every document of every region that valid settings can make too large.
 
-    The configuration that the function reads is a rule of the settings (`settings.rules`). All else that the program
-    writes is within its quota whatever the settings are, which a test holds by `LIMITS`.
+    A rule of the settings checks the configuration that the function reads (`settings.rules`). Everything else that the
+    program writes fits its quota with any settings. A test checks this with `LIMITS`.
     """
     for region in dict.fromkeys(config.all_regions):
         yield from _of_region(Site.by_settings(config, region))
@@ -154,14 +157,14 @@ LIMITS: Mapping[str, tuple[tuple[str, Quota, _Measure], ...]] = MappingProxyType
         "aws:ssm/parameter:Parameter": (("value", ADVANCED_PARAMETER, _bytes),),
     }
 )
-"""What AWS bounds of each type of the program: the input, the quota, and how the one is measured for the other."""
+"""AWS's quotas by type: the input, the quota, and how to measure the input."""
 
 
 def measured(kind: str, inputs: Mapping[str, Any]) -> Iterator[tuple[Quota, int]]:
-    """Each quota of a resource of type ``kind`` with the size of what is known of its inputs."""
+    """Return each quota of a resource of type ``kind``, with the size of its known inputs."""
     for name, quota, measure in LIMITS.get(kind, ()):
         try:
             size = measure(inputs[name])
         except (AttributeError, KeyError, TypeError, ValueError):
-            continue  # left out, a secret, or not known before it is made
+            continue  # left out, a secret, or unknown before it is created
         yield quota, size

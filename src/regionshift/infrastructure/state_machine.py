@@ -1,14 +1,19 @@
-"""The state machine that runs migrations: plan, copy batch by batch, add up, and take back what failed.
+"""The state machine that runs migrations: plan, copy batch by batch, add up, and undo what failed.
 
-What is refused, and what fails in spite of every retry, ends the execution as failed; both are told on the
-deployment topic, by the worker, before.
+If a step is refused, or fails after every retry, the execution fails. The worker first publishes that to the deployment
+topic.
 
-Input: ``step`` (``plan``, ``copy`` or ``undo``), ``migration_id``, ``bucket`` (of the records), ``manifest``
-(its key), ``on_failure`` (``rollback`` or ``stop``), ``reason``, for ``plan``
-``asked`` (which record says what is to be planned), and for ``copy`` ``workers`` (how many batches are copied side by
-side; of a plan the worker says it). All of them are always given, so that every path in the definition exists.
-No list is among them, and no state's answer has one: 256 KiB is the most of an input, and of what a state gives the
-next (Step Functions Developer Guide, "Quotas"). What batches answer is written to the bucket, never joined.
+Input:
+
+- ``step``: ``plan``, ``copy`` or ``undo``
+- ``migration_id``, ``bucket`` (of the records), ``manifest`` (its key), ``reason``
+- ``on_failure``: ``rollback`` or ``stop``
+- ``asked``: for ``plan``, the record that says what to plan
+- ``workers``: for ``copy``, how many batches are copied at once; after a plan the worker decides
+
+All of them are always given, so that every path in the definition exists. No input and no answer of a state has a list:
+256 KiB is the limit of both (Step Functions Developer Guide, "Quotas"). The answers of batches are written to the
+bucket, never joined.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ _RETRY = [
 
 
 def definition(worker_arn: str) -> str:
-    """The definition as JSON."""
+    """Return the definition as JSON."""
     states = {
         "Route": {
             "Type": "Choice",
@@ -94,7 +99,9 @@ def definition(worker_arn: str) -> str:
 
 
 def _copy(worker_arn: str) -> State:
-    """One line of the manifest is one batch; a batch is called again while it says that there is more."""
+    """Return the copying state. Each line of the manifest is a batch. It is called again while it says that there is
+    more.
+    """
     batch = {
         **_task(worker_arn),
         "Parameters": {
@@ -111,7 +118,7 @@ def _copy(worker_arn: str) -> State:
             "ReaderConfig": {"InputType": "JSONL"},
             "Parameters": {"Bucket.$": "$.bucket", "Key.$": "$.manifest"},
         },
-        # The id is the execution's own: of the manifest no more is taken than a batch's number.
+        # The id comes from the execution. Only a batch's number comes from the manifest.
         "ItemSelector": {"migration_id.$": "$.migration_id", "batch.$": "$$.Map.Item.Value.batch"},
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
@@ -134,7 +141,7 @@ def _copy(worker_arn: str) -> State:
             },
         },
         "MaxConcurrencyPath": "$.workers",
-        # A batch that failed for good leaves no results: adding up finds it, the others are not stopped.
+        # A batch that failed permanently leaves no results. Adding up finds it, and the others continue.
         "ToleratedFailurePercentage": 100,
         "Catch": _catch("Copy"),
         "ResultPath": None,
@@ -143,7 +150,7 @@ def _copy(worker_arn: str) -> State:
 
 
 def _call(worker_arn: str, state: str, fields: tuple[str, ...], *, result: str) -> State:
-    """The worker's step of the state's name."""
+    """Return the call of the worker's step with the state's name."""
     given = {f"{name}.$": f"$.{name}" for name in ("migration_id", *fields)}
     return {
         **_task(worker_arn),
@@ -154,10 +161,11 @@ def _call(worker_arn: str, state: str, fields: tuple[str, ...], *, result: str) 
 
 
 def _tell_failure(worker_arn: str, failed: str) -> State:
-    """The worker tells which state failed; should it be the worker itself that is broken, the alarms do.
+    """Return the state in which the worker reports which state failed. If the worker itself is broken, the alarms
+    report it.
 
-    A catcher passes on the error only (Step Functions Developer Guide, "Handling errors in Step Functions
-    workflows"), and an undo also fails where a plan or a copy was asked for: so each state has its own.
+    A catcher passes on only the error (Step Functions Developer Guide, "Handling errors in Step Functions workflows").
+    An undo can also fail where a plan or a copy was asked for. So each state has its own.
     """
     given = {"migration_id.$": "$.migration_id", "what": failed.lower(), "error.$": "$.caught.Error"}
     return {
@@ -186,7 +194,7 @@ def _task(worker_arn: str) -> State:
 
 
 def _integration(worker_arn: str, call: str) -> str:
-    """A call that Step Functions makes itself, named in the worker's partition.
+    """Return a call that Step Functions makes itself, with the worker's partition.
 
     AWS GovCloud (US) User Guide, "AWS Step Functions".
     """

@@ -1,4 +1,4 @@
-"""The region's buckets: the deployment bucket and the log bucket that keeps its access logs."""
+"""The region's buckets: the deployment bucket and the log bucket for its access logs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _EVERYTHING: LifecycleRule = {"id": "", "status": "Enabled", "filter": {"prefix"
 
 @dataclass(frozen=True)
 class BucketEncryption:
-    """How new objects are encrypted by default; ``key`` is absent for SSE-S3."""
+    """How new objects are encrypted by default. ``key`` is absent for SSE-S3."""
 
     algorithm: str
     key: pulumi.Input[str] | None = None
 
 
 class PrivateBuckets(RegionComponent):
-    """Makes buckets that keep versions, are encrypted and private, and answer over TLS only."""
+    """Creates buckets that keep versions, are encrypted and private, and use TLS only."""
 
     allow_data_loss = False
-    """Buckets may be deleted with what is in them."""
+    """Whether buckets may be deleted with their objects."""
 
     def _bucket(self, thing: str, name: str, purpose: str) -> aws.s3.Bucket:
         return aws.s3.Bucket(
@@ -79,7 +79,7 @@ class PrivateBuckets(RegionComponent):
             site.label(f"{thing}-lifecycle"),
             bucket=bucket.bucket,
             rules=rules,
-            # Rules about old versions are accepted at any time, but mean nothing before versions are kept.
+            # S3 takes rules about old versions at any time, but they have no effect before versions are kept.
             opts=self.child(depends_on=[versioning]),
         )
         return versioning
@@ -106,8 +106,8 @@ class PrivateBuckets(RegionComponent):
 class StorageStack(PrivateBuckets):
     """Two versioned, private, TLS-only buckets, and those that ``carry`` asks the program to create.
 
-    The log bucket is encrypted with SSE-S3: server access logs cannot be delivered to a bucket whose default
-    is SSE-KMS (Amazon S3 User Guide, "Enabling Amazon S3 server access logging").
+    The log bucket is encrypted with SSE-S3: S3 cannot deliver server access logs to a bucket whose default is SSE-KMS
+    (Amazon S3 User Guide, "Enabling Amazon S3 server access logging").
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class StorageStack(PrivateBuckets):
         self.register_outputs({"deployment_bucket": self.deployment_bucket.bucket})
 
     def _carried(self, name: str, key: aws.kms.Key) -> None:
-        """A bucket that ``carry`` asks for, kept as the deployment bucket is."""
+        """Create a bucket that ``carry`` asks for, configured as the deployment bucket."""
         thing, retention = f"carried-{name}", self.site.config.retention
         bucket = self._bucket(thing, name, "carried files of the environment")
         self._configure(
@@ -173,7 +173,7 @@ class StorageStack(PrivateBuckets):
             bucket=self.deployment_bucket.bucket,
             target_bucket=self.log_bucket.bucket,
             target_prefix=ACCESS_LOG_PREFIX,
-            # Logs that arrive before the policy stands are lost.
+            # Logs that arrive before the policy exists are lost.
             opts=self.child(depends_on=[log_policy]),
         )
 
@@ -188,7 +188,7 @@ def _log_rules(site: Site) -> list[LifecycleRule]:
 
 
 def old_versions(days: int) -> LifecycleRule:
-    """Versions that are no longer current go after so many days."""
+    """Return the rule that deletes versions so many days after they are no longer current."""
     return {
         **_EVERYTHING,
         "id": "old-versions",
@@ -197,7 +197,7 @@ def old_versions(days: int) -> LifecycleRule:
 
 
 def aborted_uploads(days: int) -> LifecycleRule:
-    """Parts of uploads that were never finished go after so many days."""
+    """Return the rule that deletes the parts of unfinished uploads after so many days."""
     return {
         **_EVERYTHING,
         "id": "aborted-uploads",
