@@ -14,8 +14,7 @@ from stubborn_server import SLOW_DOWN
 
 from regionshift.carriers import named_values
 from regionshift.carriers.carrier import Level
-from regionshift.carriers.plan import BATCH_ITEMS
-from regionshift.carriers.plan_checks import Asked
+from regionshift.carriers.plan import BATCH_ITEMS, Asked
 from regionshift.carriers.records import Layout
 from regionshift.carriers.s3.calls import read_page
 from regionshift.carriers.transport import Response, S3Error, S3Request

@@ -7,7 +7,7 @@ from carrier_world import TARGET, S3Lab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.migration import Migrations
-from regionshift.carriers.plan_checks import Asked, PlanChanged
+from regionshift.carriers.plan import Asked, PlanChanged
 from regionshift.errors import Refused
 
 

@@ -10,7 +10,7 @@ from carrier_world import S3Lab, World
 from regionshift.carriers import locks
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import entry_line
-from regionshift.carriers.plan_checks import Asked
+from regionshift.carriers.plan import Asked
 from regionshift.carriers.records import LOCKS, Layout
 from regionshift.carriers.transport import Response, S3Request
 from regionshift.errors import InputError, Refused

@@ -13,7 +13,7 @@ from carrier_world import TARGET, S3Lab, World
 
 from regionshift.carriers.carrier import Level
 from regionshift.carriers.lines import entry_line
-from regionshift.carriers.plan_checks import BeingPlanned
+from regionshift.carriers.plan import BeingPlanned
 from regionshift.carriers.records import Layout
 from regionshift.function import migration_worker
 from regionshift.function.migration_worker import Worker

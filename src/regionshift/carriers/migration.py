@@ -22,8 +22,17 @@ from regionshift.carriers.bounds import Bounds
 from regionshift.carriers.carrier import Entry, Level, Limits
 from regionshift.carriers.lines import dump, entry_line
 from regionshift.carriers.locks import Leases, acquire, release, require_free
-from regionshift.carriers.plan import MigrationPlan, NullSink, RecordingSink, make_plan, require_sound
-from regionshift.carriers.plan_checks import ANYTHING, Asked, BeingPlanned, RequestCheck, require_same
+from regionshift.carriers.plan import (
+    ANYTHING,
+    Asked,
+    BeingPlanned,
+    MigrationPlan,
+    NullSink,
+    RecordingSink,
+    RequestCheck,
+    make_plan,
+    require_sound,
+)
 from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.carriers.side_by_side import side_by_side
 from regionshift.errors import Refused, WorkFailed
@@ -230,7 +239,7 @@ class Migration:
         """
         known = self.store.get_json(self.records.metadata)
         if known:
-            require_same(self.records, known, entries)
+            summary.require_same(self.records, known, entries)
             self._require_not_taken_back(known)
         return known or None
 

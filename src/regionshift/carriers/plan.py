@@ -1,4 +1,4 @@
-"""Plan a migration: find the state of each entry's items and cut them into batches.
+"""Plan a migration: find the state of each entry's items, cut them into batches, and check the plan.
 
 Memory does not grow with the number of items: listings are streams, and each batch is written before the next one.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -19,6 +19,7 @@ from regionshift.carriers.ledger import carried, folder_of
 from regionshift.carriers.lines import dump, entry_line, item_line, to_bytes
 from regionshift.carriers.records import PROGRAMS_OWN, MigrationRecords
 from regionshift.carriers.selection import narrowed, selector
+from regionshift.errors import InputError, Refused
 
 # Each batch needs about ten requests and four state transitions more; over 250 items that is little
 # (docs/benchmarks.md). The limit of bytes spreads few large objects over many workers.
@@ -30,6 +31,7 @@ _REWRITES_SHOWN = 20
 _NEWER_SHOWN = 20
 _LEFT_SHOWN = 3  # of each kind
 _UNSEALED_SHOWN = 3
+_MISSING_SHOWN = 10
 _CONFLICTS_A_PART = 1000
 _WRITTEN_AT_ONCE = 8  # records, in memory until they are written
 
@@ -358,3 +360,95 @@ def _batches(items: Iterator[Item]) -> Iterator[tuple[str, list[Item]]]:
         size += item.size
     if batch:
         yield after, batch
+
+
+class BeingPlanned(Refused):
+    """Another call plans this migration, or was killed while it planned. Try again later."""
+
+    error_id = "RS-MIGRATION-006"
+
+
+class PlanChanged(Refused):
+    """The plan has changed since it was confirmed."""
+
+    error_id = "RS-MIGRATION-007"
+
+    def __init__(self, plan: MigrationPlan) -> None:
+        counts = ", ".join(f"{number} {kind}" for kind, number in plan.counts.items())
+        super().__init__(
+            f"The plan has changed since it was confirmed. It is now: {counts}. Nothing was copied.",
+            where=", ".join(str(part.entry.source) for part in plan.entries),
+            remedy="look at the new plan and confirm it; --yes accepts any plan",
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Conditions for a plan.
+
+    Args:
+        keys: whole keys that must exist at the source.
+        confirmed: the digest of the plan that was confirmed; None: no plan was shown.
+        conflicts: whether items in conflict may be left out.
+    """
+
+    keys: Sequence[str] = ()
+    confirmed: str | None = None
+    conflicts: bool = True
+
+
+ANYTHING = Asked()
+
+
+class RequestCheck:
+    """Watches a plan while it is made, and then checks the conditions ``asked``."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._missing = set(asked.keys)
+
+    def __call__(self, entry: Entry, item: Item) -> None:
+        """Note one selected item of the source."""
+        self._missing.discard(entry.source.prefix + item.key)
+
+    def require(self, plan: MigrationPlan) -> None:
+        """Check ``plan``, after all of its items were noted.
+
+        Raises:
+            InputError: keys are missing at the source.
+            PlanChanged: it is not the confirmed plan.
+            Refused: it has conflicts, which are not allowed.
+        """
+        if self._missing:
+            _refuse_missing(self._missing, plan)
+        if self._asked.confirmed not in (None, plan.digest):
+            raise PlanChanged(plan)
+        if plan.conflicts and not self._asked.conflicts:
+            raise refused_for(plan.counts["conflict"], plan.conflicts)
+
+
+def refused_for(conflicts: int, named: Sequence[tuple[str, str]]) -> Refused:
+    """Return the refusal of a plan that has conflicts.
+
+    Args:
+        conflicts: their number.
+        named: the first of them, (item, reason).
+    """
+    return Refused(
+        f"{conflicts} items cannot be carried: "
+        + ", ".join(f"{item} ({reason})" for item, reason in named[:3]),
+        where="migration.on_failure: rollback",
+        remedy="exclude them under `carry`, fix them, or set migration.on_failure: stop",
+        error_id="RS-CARRY-009",
+    )
+
+
+def _refuse_missing(missing: Collection[str], plan: MigrationPlan) -> None:
+    shown = sorted(missing)
+    more = f" and {len(shown) - _MISSING_SHOWN} more" if len(shown) > _MISSING_SHOWN else ""
+    raise InputError(
+        f"The source does not have: {', '.join(shown[:_MISSING_SHOWN])}{more}.",
+        where=", ".join(str(part.entry.source) for part in plan.entries),
+        remedy="Name objects that are there. Nothing was copied.",
+        error_id="RS-CARRY-001",
+    )

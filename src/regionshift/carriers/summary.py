@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from regionshift.carriers.batch import BatchAnswer, count
@@ -12,6 +13,7 @@ from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import entry_line, from_bytes, place_line, read_entry, whole_name
 from regionshift.carriers.records import MigrationRecords, RecordStore
 from regionshift.carriers.side_by_side import side_by_side
+from regionshift.errors import Refused
 
 NAMED = 100
 """Failures or conflicts that a summary names. The results have all of them."""
@@ -62,6 +64,37 @@ def opened(records: MigrationRecords, entries: Sequence[Entry], level: Level, st
 def entries_of(metadata: Metadata) -> list[Entry]:
     """Return the entries in a summary."""
     return [read_entry(part["entry"]) for part in metadata.get("entries", ())]
+
+
+def require_same(records: MigrationRecords, known: Metadata, entries: Sequence[Entry]) -> None:
+    """Check that the summary ``known`` is of a migration of ``entries`` into the region of ``records``.
+
+    It can be another one, because the primary's records are replicated, and an id can be used twice.
+
+    Raises:
+        Refused: it is another migration's.
+    """
+    what = entries_of(known)
+    if "status" not in known:
+        why = "its record was not written by regionshift"
+    elif known.get("region") != records.store.region:
+        why = f"it went into {known.get('region')}"
+    elif _carried(what) != _carried(entries):
+        ways = ", ".join(f"{entry.source} to {entry.target}" for entry in what[:3])
+        why = f"it carries {ways or 'nothing'}" + (", or selects otherwise" if what else "")
+    else:
+        return
+    raise Refused(
+        f"The id {records.id} belongs to another migration: {why}.",
+        where=records.where(records.metadata),
+        remedy="Use another id, or ask for the same as that migration.",
+        error_id="RS-MIGRATION-005",
+    )
+
+
+def _carried(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries without ``owned``, which can differ between releases of the program."""
+    return [replace(entry, owned=()) for entry in entries]
 
 
 def added_up(records: MigrationRecords, metadata: Metadata) -> Metadata:

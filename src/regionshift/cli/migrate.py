@@ -10,8 +10,7 @@ from typing import Any
 
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.migration import Metadata
-from regionshift.carriers.plan import MigrationPlan
-from regionshift.carriers.plan_checks import refused_for
+from regionshift.carriers.plan import MigrationPlan, refused_for
 from regionshift.cli.opening import carrying_in, opened
 from regionshift.cli.options import Choices
 from regionshift.cli.running import shown

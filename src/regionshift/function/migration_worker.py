@@ -29,7 +29,7 @@ from regionshift.carriers.executions import workers_in
 from regionshift.carriers.kinds import all_carriers
 from regionshift.carriers.lines import read_entry
 from regionshift.carriers.migration import Migration, Migrations
-from regionshift.carriers.plan_checks import Asked, BeingPlanned
+from regionshift.carriers.plan import Asked, BeingPlanned
 from regionshift.carriers.records import RecordStore
 from regionshift.carriers.seals import Seals, by_kms
 from regionshift.errors import InputError, Refused, RegionshiftError, without_credentials

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import dump, entry_line, place_line
 from regionshift.carriers.migration import Metadata, Migration, Progressed
-from regionshift.carriers.plan_checks import Asked
+from regionshift.carriers.plan import Asked
 from regionshift.errors import RegionshiftError
 from regionshift.function.actions import allowed_places
 from regionshift.function.actions.own_migrations import (

@@ -13,8 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from regionshift.aws.errors import told_plainly
 from regionshift.carriers.carrier import Entry, Level
 from regionshift.carriers.migration import Metadata, Migration
-from regionshift.carriers.plan import MigrationPlan
-from regionshift.carriers.plan_checks import Asked
+from regionshift.carriers.plan import Asked, MigrationPlan
 from regionshift.carriers.records import require_id
 from regionshift.errors import InputError, Refused, RegionshiftError
 from regionshift.journal.events import Event

@@ -23,19 +23,8 @@ from regionshift.local.provider.handlers import (
 )
 
 _MODULES = (
-    awslambda,
-    cloudwatch,
-    ec2,
-    iam,
-    kms,
-    logs,
-    s3,
-    secretsmanager,
-    security_groups,
-    sfn,
-    sns,
-    sqs,
-    ssm,
+    *(awslambda, cloudwatch, ec2, iam, kms, logs, s3),
+    *(secretsmanager, security_groups, sfn, sns, sqs, ssm),
 )
 
 BY_TOKEN: Mapping[str, Handler] = MappingProxyType(
