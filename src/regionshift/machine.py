@@ -59,7 +59,7 @@ _TIME: Final = re.compile(
 )
 
 
-def tells_of_clock(said: str) -> bool:
+def is_clock_error(said: str) -> bool:
     """Whether a message of AWS, also quoted by another program, means that this machine's clock is wrong.
 
     AWS refuses a request that was signed more than five minutes (S3: fifteen) before or after its arrival.
@@ -68,7 +68,7 @@ def tells_of_clock(said: str) -> bool:
     return bool(_TIME.search(said))
 
 
-def lives(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Whether there is a process with that id on this machine."""
     try:
         os.kill(pid, 0)

@@ -770,9 +770,9 @@ class _Kms:
 
 def _require_dead(held: Holder) -> None:
     """Raises Refused when ``held`` is a process of this machine that lives: its run must not be called killed."""
-    from regionshift.machine import lives
+    from regionshift.machine import is_running
 
-    if held.host != socket.gethostname() or held.pid == os.getpid() or not lives(held.pid):
+    if held.host != socket.gethostname() or held.pid == os.getpid() or not is_running(held.pid):
         return
     raise Refused(
         f"The lock is held by {held}, and that process is alive on this machine.",

@@ -200,7 +200,7 @@ def test_what_was_written_and_never_proven_goes_again(
         assert world.migrations.of("m1").migrate([seeded.entry])["status"] == "incomplete"
 
     # What is incomplete keeps its target; only what nobody goes on with gives it back.
-    world.migrations.of("m1").let_go()
+    world.migrations.of("m1").release_targets()
     done = world.migrations.of("m2").migrate([seeded.entry])
 
     assert done["plan"] == {"new": 0, "changed": 1, "same": len(NAMES) - 1, "conflict": 0}

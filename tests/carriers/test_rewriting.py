@@ -9,7 +9,7 @@ from carrier_world import SOURCE, TARGET, SecretsLab, SsmLab, World
 
 from regionshift.carriers.carrier import DataLocation, Entry, Level
 from regionshift.carriers.lines import entry_line, read_entry
-from regionshift.carriers.named_values import Value, rewritten, told
+from regionshift.carriers.named_values import Value, rewrites_of, rewritten
 from regionshift.errors import InputError
 
 ENTRY = Entry("ssm", DataLocation(SOURCE, prefix="/a/"), DataLocation(TARGET, prefix="/a/"))
@@ -22,9 +22,9 @@ def test_nothing_is_changed_unless_asked_for() -> None:
 
 def test_own_texts_are_replaced_once_and_the_longest_first() -> None:
     entry = replace(ENTRY, rewrite=("region",), replace={"db": "base", "db.old": "db.new", "base": "never"})
-    value, counts = rewritten(entry, Value(f"db.old db {SOURCE} base [.*]"))
-    assert value.text == f"db.new base {TARGET} never [.*]"
-    assert told(counts) == "region ×1, replace ×3"
+    given = Value(f"db.old db {SOURCE} base [.*]")
+    assert rewritten(entry, given)[0].text == f"db.new base {TARGET} never [.*]"
+    assert rewrites_of(entry, lambda: given) == "region ×1, replace ×3"
 
 
 def test_a_text_stands_for_itself_and_what_it_gives_too() -> None:

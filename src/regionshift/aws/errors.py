@@ -32,7 +32,7 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from regionshift.errors import WorkFailed
-from regionshift.machine import CLOCK, tells_of_clock
+from regionshift.machine import CLOCK, is_clock_error
 
 # IAM User Guide, "Troubleshoot access denied error messages"; STS and S3 API references, "Errors".
 DENIED: Final = frozenset(
@@ -125,11 +125,11 @@ class AwsFailed(WorkFailed):
     def is_about_credentials(self) -> bool:
         """Whether credentials are missing or invalid. A wrong clock does not count."""
         is_one = self.code in BAD_CREDENTIALS or self.code in {kind.__name__ for kind in MISSING_CREDENTIALS}
-        return is_one and not tells_of_clock(self.message)
+        return is_one and not is_clock_error(self.message)
 
 
 def _id_of(code: str, message: str, *, is_outside: bool) -> str:
-    if tells_of_clock(message):
+    if is_clock_error(message):
         return "RS-AWS-006"
     if is_outside:
         return "RS-AWS-003"
@@ -173,7 +173,7 @@ def translate(error: ClientError | BotoCoreError, region: str, resource: str | N
     if isinstance(error, ClientError):
         code = code_of(error)
         told = error.response.get("Error", {}).get("Message") or code
-        if tells_of_clock(f"{code} {told}"):
+        if is_clock_error(f"{code} {told}"):
             return _of_clock(error, told, where)
         message = f"{error.operation_name}: {told} ({code})"
         return AwsFailed(message, code=code, where=where, remedy=_remedy(code), is_outside=is_outside(error))
@@ -227,7 +227,7 @@ def _remedy_of_boto(error: BotoCoreError) -> str | None:
     return None
 
 
-def tells_of_outside(message: str) -> bool:
+def is_outage(message: str) -> bool:
     """Whether a message means that the region does not work."""
     return _OUTSIDE.search(message) is not None and _OURS.search(message) is None
 
@@ -238,10 +238,10 @@ def is_outside(error: ClientError | BotoCoreError) -> bool:
         if _OURS.search(str(error)):
             return False
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= _SERVER_ERROR or tells_of_outside(str(error))
+        return status >= _SERVER_ERROR or is_outage(str(error))
     if isinstance(error, SSLError | ProxyConnectionError):
         return isinstance(error, SSLError) and _OURS.search(str(error)) is None
-    return isinstance(error, HTTPClientError) or tells_of_outside(str(error))
+    return isinstance(error, HTTPClientError) or is_outage(str(error))
 
 
 def _skew_of(error: ClientError) -> float | None:

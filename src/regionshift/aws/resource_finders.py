@@ -363,7 +363,7 @@ FINDS: Mapping[str, Find] = MappingProxyType(
 """Finders of our own resources. A type that is in neither table is left to the user."""
 
 
-def still_stands(look: Look, arn: str) -> bool:
+def still_exists(look: Look, arn: str) -> bool:
     """Whether a resource from the tagging API still exists and is ours. Unknown types count as existing.
 
     The tagging API also lists deleted resources (Resource Groups Tagging API Reference, "GetResources").

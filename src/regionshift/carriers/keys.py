@@ -45,7 +45,7 @@ class Keys:
                     error_id="RS-CARRY-004",
                 ) from error
 
-    def stranger(self, name: str | None) -> str:
+    def why_unusable(self, name: str | None) -> str:
         """Return why the key ``name`` cannot be used for copies and their undo; empty when it can.
 
         Args:

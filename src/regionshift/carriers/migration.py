@@ -295,7 +295,7 @@ class Migration:
             release(self.records, summary.entries_of(metadata))
         return metadata
 
-    def let_go(self) -> None:
+    def release_targets(self) -> None:
         """Release the targets of an incomplete migration that will not continue. Its copies stay."""
         release(self.records, summary.entries_of(self.metadata()))
 

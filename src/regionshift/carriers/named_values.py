@@ -123,7 +123,7 @@ def _refusal(error: ClientError) -> NamedError:
     return (UnclearError if inside else NamedError)(code, error.operation_name)
 
 
-def is_told_late(error: Exception, codes: Collection[str], has_time: Callable[[], bool]) -> bool:
+def is_not_visible_yet(error: Exception, codes: Collection[str], has_time: Callable[[], bool]) -> bool:
     """Whether ``error`` has one of ``codes`` for "not found", which follow a write that is not visible yet.
 
     Raises:
@@ -439,14 +439,11 @@ def rewritten(entry: Entry, value: Value) -> tuple[Value, dict[str, int]]:
     return Value(text), counts
 
 
-def told(counts: dict[str, int]) -> str:
-    """Return the counts as text for a plan; empty when nothing changes."""
-    return ", ".join(f"{rule} ×{number}" for rule, number in counts.items())
-
-
 def rewrites_of(entry: Entry, value: Callable[[], Value]) -> str:
     """Return the rewrites of one item as text for a plan. Reads its value only when the entry has rules."""
-    return told(rewritten(entry, value())[1]) if entry.rewrite or entry.replace else ""
+    if not entry.rewrite and not entry.replace:
+        return ""
+    return ", ".join(f"{rule} ×{number}" for rule, number in rewritten(entry, value())[1].items())
 
 
 def _pattern(rule: str, region: str) -> re.Pattern[str]:

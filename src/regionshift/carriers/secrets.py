@@ -41,7 +41,7 @@ from regionshift.carriers.named_values import (
     ThrottledError,
     batch_seen,
     decide,
-    is_told_late,
+    is_not_visible_yet,
     listed,
     looked_at_together,
     require_rules,
@@ -229,8 +229,8 @@ class Secrets(NamedCarrier):
         kind, reason = decide(ours, version, theirs)
         if kind in (ItemState.SAME, ItemState.CONFLICT):
             return Item(key, kind, reason=reason)
-        if other and (stranger := keys.stranger(other.get("KmsKeyId"))):
-            return Item(key, ItemState.CONFLICT, reason=f"at the target it is under {stranger}")
+        if other and (unusable := keys.why_unusable(other.get("KmsKeyId"))):
+            return Item(key, ItemState.CONFLICT, reason=f"at the target it is under {unusable}")
         return Item(key, kind, (SourceVersion(version.id, date=version.date),), reason)
 
     def _write(self, work: Work, item: Item, before: Before, both: Both) -> VersionIdentity:
@@ -241,7 +241,7 @@ class Secrets(NamedCarrier):
         if found is None:
             raise NamedError(NOT_FOUND, "DescribeSecret")
         if item.versions[-1].date not in ("", created(found)):
-            raise NamedError("SecretMadeAnew", "DescribeSecret")
+            raise NamedError("SecretRecreated", "DescribeSecret")
         description, tags = found.get("Description", ""), tags_of(found.get("Tags"))
         # The record can be days old when a migration is resumed.
         if there and not _is_as_left(there, before, token):
@@ -258,7 +258,7 @@ class Secrets(NamedCarrier):
                 self._keep(work, target, before)
             self._waiter.past(
                 lambda: target.put(item.key, token, value),
-                lambda error: before.absent and is_told_late(error, {NOT_FOUND}, work.has_time),
+                lambda error: before.absent and is_not_visible_yet(error, {NOT_FOUND}, work.has_time),
             )
             there = self._until(work, target, item.key, lambda found: _has(found, token))
         if there is None or not _has(there, token):

@@ -202,8 +202,8 @@ class Parameters(NamedCarrier):
         kind, reason = decide(ours, version, identity_of(there) if there else None)
         if kind is ItemState.CHANGED and there and (fixed := cannot_go_back(found, there)):
             return Item(key, ItemState.CONFLICT, reason=fixed)
-        if kind is ItemState.CHANGED and there and (stranger := keys.stranger(there.get("KeyId"))):
-            return Item(key, ItemState.CONFLICT, reason=f"at the target it is under {stranger}")
+        if kind is ItemState.CHANGED and there and (unusable := keys.why_unusable(there.get("KeyId"))):
+            return Item(key, ItemState.CONFLICT, reason=f"at the target it is under {unusable}")
         if kind in (ItemState.SAME, ItemState.CONFLICT):
             return Item(key, kind, reason=reason)
         return Item(key, kind, (_source_version(found),), reason)

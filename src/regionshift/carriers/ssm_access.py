@@ -14,7 +14,7 @@ from regionshift.carriers.named_values import (
     UnclearError,
     Value,
     call,
-    is_told_late,
+    is_not_visible_yet,
     pages,
     pause,
     tag_list,
@@ -26,9 +26,9 @@ _NAMES_A_LISTING = 50
 _LOST_ANSWERS = 3  # attempts of one write
 REPEATED = 5
 """The most versions that one repeated write can leave."""
-MADE_ANEW = "ParameterMadeAnew"
+RECREATED = "ParameterRecreated"
 """The parameter was deleted and created again."""
-GONE = frozenset({"ParameterNotFound", "ParameterVersionNotFound", MADE_ANEW})
+GONE = frozenset({"ParameterNotFound", "ParameterVersionNotFound", RECREATED})
 NO_POLICIES = "[{}]"
 """Removes all policies (Systems Manager User Guide, "Assigning parameter policies")."""
 
@@ -77,7 +77,7 @@ class Side:
         """
         found, value = self._seen(key, int(version.id))
         if not found.is_recorded_as(str(version)):
-            raise NamedError(MADE_ANEW, "GetParameter")
+            raise NamedError(RECREATED, "GetParameter")
         return value
 
     def _seen(self, key: str, number: int) -> tuple[VersionIdentity, Value]:
@@ -121,7 +121,7 @@ class Side:
             ConcurrentWriteError: the parameter was deleted and created again meanwhile.
         """
         found, held = self._waiter.past(
-            lambda: self._seen(key, number), lambda error: is_told_late(error, GONE, has_time)
+            lambda: self._seen(key, number), lambda error: is_not_visible_yet(error, GONE, has_time)
         )
         if held != value:
             raise ConcurrentWriteError("PutParameter")
@@ -171,7 +171,7 @@ class Side:
             ThrottledError: reads do not show the parameter before time runs out.
         """
         present = self._waiter.past(
-            lambda: self.tags(key), lambda error: is_told_late(error, {"InvalidResourceId"}, has_time)
+            lambda: self.tags(key), lambda error: is_not_visible_yet(error, {"InvalidResourceId"}, has_time)
         )
         gone = sorted(set(present) - set(tags))
         if gone:

@@ -33,7 +33,7 @@ from regionshift.engine.events import (
     outputs_of,
     problem_of,
     progress_of,
-    tells_of_pending,
+    warns_of_pending,
 )
 from regionshift.engine.sdk import Scratch, isolated_runs, quiet_sdk
 from regionshift.engine.state_exclusion import NOTHING, ExcludedState, ExclusionStore, StateExclusion
@@ -47,7 +47,7 @@ from regionshift.errors import (
     texts_of,
     without_texts,
 )
-from regionshift.machine import CLOCK, is_full, tells_of_clock
+from regionshift.machine import CLOCK, is_clock_error, is_full
 
 _SKIP = "PULUMI_SKIP_CHECKPOINTS"
 Program = Callable[[], None]
@@ -428,7 +428,7 @@ class Engine:
 
 
 def _take(event: EngineEvent, record: RunRecord, verb: str, *listeners: Listener) -> None:
-    record.left_open = record.left_open or tells_of_pending(event)
+    record.left_open = record.left_open or warns_of_pending(event)
     if (found := outputs_of(event)) is not None:
         before, after = found
         record.outputs_differ = before != after
@@ -496,7 +496,7 @@ def _failure(verb: str, record: RunRecord, error: str) -> WorkFailed:
 
 def _remedy(said: Sequence[str]) -> tuple[str, str | None]:
     """Return the remedy, and the error's id when it differs from the class's."""
-    if any(tells_of_clock(each) for each in said):
+    if any(is_clock_error(each) for each in said):
         return CLOCK, "RS-AWS-006"
     if any(_CUT in each for each in said):
         return (

@@ -194,7 +194,7 @@ def masked(value: object) -> object:
     return {UNKNOWN: NOT_YET, MASKED: SECRET}.get(value, value) if isinstance(value, str) else value
 
 
-def tells_of_pending(event: EngineEvent) -> bool:
+def warns_of_pending(event: EngineEvent) -> bool:
     """Whether the engine warns of unfinished operations of a killed run."""
     said = event.diagnostic_event
     return said is not None and said.severity == "warning" and _PENDING in said.message

@@ -23,7 +23,7 @@ import pulumi.runtime.stack as waiting
 from pulumi.runtime import settings
 from pulumi.runtime.proto import language_pb2, source_pb2
 
-from regionshift.machine import lives
+from regionshift.machine import is_running
 from regionshift.peers import own_server
 
 grpc = vars(stack)["grpc"]
@@ -157,7 +157,7 @@ class Scratch:
     def remove_dead(self) -> None:
         """Remove the folders of ended processes. Only while no engine runs."""
         for folder in self._root.glob("*"):
-            if folder.name.isdigit() and not lives(int(folder.name)):
+            if folder.name.isdigit() and not is_running(int(folder.name)):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 from regionshift.aws.clients import Clients
 from regionshift.aws.errors import told_plainly
-from regionshift.aws.resource_finders import FINDS, KEY_WAITS, Look, arn_of, still_stands, unless_gone
+from regionshift.aws.resource_finders import FINDS, KEY_WAITS, Look, arn_of, still_exists, unless_gone
 from regionshift.settings.components import every_name
 from regionshift.settings.config import MigrationConfig
 from regionshift.settings.names import NameKind
@@ -108,7 +108,7 @@ def _tagged(clients: Clients, config: MigrationConfig, region: str) -> Iterator[
                 yield from _key(clients, region, arn)
             elif ":secretsmanager:" in arn:
                 continue  # a deleted one keeps its tags; `_secrets` knows its date
-            elif still_stands(Look(clients, config.account, region, {}, _tags(config)), arn):
+            elif still_exists(Look(clients, config.account, region, {}, _tags(config)), arn):
                 yield Leftover(arn, region)
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from regionshift.aws.errors import AwsFailed, tells_of_outside, told_plainly, translate
+from regionshift.aws.errors import AwsFailed, is_outage, told_plainly, translate
 from regionshift.errors import EXIT_FAILED, Refused
 
 
@@ -78,7 +78,7 @@ def test_other_errors_go_through() -> None:
     ],
 )
 def test_what_an_engine_says_is_the_regions_fault_or_ours(message: str, outside: bool) -> None:
-    assert tells_of_outside(message) is outside
+    assert is_outage(message) is outside
 
 
 _SKEWED = "The difference between the request time and the current time is too large."

@@ -92,9 +92,9 @@ def _require_usable_key(calls: Calls, entry: Entry, keys: Keys) -> None:
     target = bucket_of(entry, "target")
     found = _ask(calls, target, "encryption", "target")
     name = found.findtext(_DEFAULT_KEY) if found is not None else None
-    if stranger := keys.stranger(name):
+    if unusable := keys.why_unusable(name):
         raise Refused(
-            f"The target bucket {target.name} encrypts with {stranger}.",
+            f"The target bucket {target.name} encrypts with {unusable}.",
             where=f"{target.region} s3://{target.name}",
             remedy=f"Set kms_key: {name} in this entry of carry.s3, then: regionshift up",
             error_id="RS-CARRY-008",

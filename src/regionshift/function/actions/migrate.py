@@ -18,13 +18,13 @@ from regionshift.errors import RegionshiftError
 from regionshift.function.actions import allowed_places
 from regionshift.function.actions.own_migrations import (
     announce_start,
+    failure_answer,
     has_time,
     own_migrations,
     require_configuration,
     require_no_copying,
     require_valid_target,
     start_machine,
-    told,
 )
 from regionshift.function.answer import Answer, code_of, numbers
 from regionshift.function.request import (
@@ -121,7 +121,7 @@ def _migrate(request: FunctionRequest, surroundings: ActionContext) -> Answer:
             return _within(request, surroundings, own)
         return _from_elsewhere(request, surroundings, own)
     except RegionshiftError as error:
-        return told(request, error)
+        return failure_answer(request, error)
 
 
 def _within(request: FunctionRequest, surroundings: ActionContext, own: allowed_places.Own) -> Answer:

@@ -126,7 +126,7 @@ def _executions(request: FunctionRequest, surroundings: ActionContext) -> Execut
     return Executions(records, surroundings.clients.stepfunctions, machine, waiter)
 
 
-def told(request: FunctionRequest, error: RegionshiftError) -> Answer:
+def failure_answer(request: FunctionRequest, error: RegionshiftError) -> Answer:
     """Return a carrier's error as an answer: 4xx when nothing was done and another request could succeed."""
     status, code = 500, "MigrationFailed"
     cause = error.__cause__

@@ -10,12 +10,12 @@ from regionshift.errors import RegionshiftError
 from regionshift.function.actions import allowed_places
 from regionshift.function.actions.own_migrations import (
     announce_start,
+    failure_answer,
     has_time,
     own_migrations,
     require_configuration,
     require_record,
     start_machine,
-    told,
 )
 from regionshift.function.answer import Answer
 from regionshift.function.request import FunctionRequest, RefusedError
@@ -28,7 +28,7 @@ def rollback(request: FunctionRequest, surroundings: ActionContext) -> Answer:
     try:
         return _take_back(request, surroundings)
     except RegionshiftError as error:
-        return told(request, error)
+        return failure_answer(request, error)
 
 
 def _take_back(request: FunctionRequest, surroundings: ActionContext) -> Answer:

@@ -164,7 +164,7 @@ class LastCopy:
             said["bucket"] = self.copy_bucket(migration_id, patterns)
         elif known and known["status"] == "incomplete":
             # The items that it could not copy were replicated since, so nobody resumes it.
-            self._migration(migration_id).let_go()
+            self._migration(migration_id).release_targets()
         for name in ("written", "deleted"):
             if keys := getattr(missed, name):
                 said[name] = list(keys)

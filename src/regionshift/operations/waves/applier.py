@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from regionshift.aws.errors import tells_of_outside
+from regionshift.aws.errors import is_outage
 from regionshift.engine.engine import EngineFailed, Program, RunRecord
 from regionshift.errors import Interrupted, Refused, WorkFailed
 from regionshift.operations.emptying import emptying
@@ -184,5 +184,5 @@ def _down(record: RunRecord) -> set[str]:
     it complete, that is a consequence of the region that did not answer.
     """
     own = [problem for problem in record.problems if problem.region]
-    silent = {p.region for p in own if p.region and tells_of_outside(p.message)}
-    return silent - {p.region for p in own if not tells_of_outside(p.message) and _CHECKED not in p.message}
+    silent = {p.region for p in own if p.region and is_outage(p.message)}
+    return silent - {p.region for p in own if not is_outage(p.message) and _CHECKED not in p.message}

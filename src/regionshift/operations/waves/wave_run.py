@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from regionshift.aws.errors import tells_of_outside
+from regionshift.aws.errors import is_outage
 from regionshift.errors import Interrupted
 from regionshift.journal.events import Event
 from regionshift.journal.journal import Journal, RunJournal
@@ -297,7 +297,7 @@ def _down(state: DeploymentState) -> set[str]:
 
 def _all_outside(wrong: Sequence[CheckResult]) -> set[str]:
     """The regions that did not answer; empty when a check failed for another reason."""
-    if all(tells_of_outside(result.detail) for result in wrong):
+    if all(is_outage(result.detail) for result in wrong):
         return {result.region for result in wrong}
     return set()
 
