@@ -59,7 +59,7 @@ def test_it_is_shown_carried_proven_and_taken_back(world: World, kind: type[SsmL
     rewrites = [item.rewrites for item in world.carriers[entry.kind].inventory(entry, iter(()))]
     assert rewrites == ["replace ×1", ""]
     (part,) = world.migrations.of("p").plan([entry], Level.FULL).entries
-    assert (part.rewritten, part.rewrites) == (1, ((f"{entry.target.prefix}a", "replace ×1"),))
+    assert (part.rewritten, part.rewrites) == (1, [(f"{entry.target.prefix}a", "replace ×1")])
 
     done = world.migrations.of("m").migrate([entry])
 
