@@ -40,7 +40,7 @@ def test_a_region_that_has_no_release_is_named(world: World) -> None:
 def test_a_release_of_another_program_asks_for_up_with_this_version(world: World) -> None:
     process = Process(world)
     process.catalog = replace(process.catalog, program="another", _taken={})
-    with pytest.raises(Refused, match="another version of the program") as refused:
+    with pytest.raises(Refused, match="Another version of the program") as refused:
         _release(process)
     assert refused.value.where and refused.value.remedy == "run `regionshift up` with this version first"
 

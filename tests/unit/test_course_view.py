@@ -216,7 +216,7 @@ def test_each_region_of_a_run_in_one_go_is_done_in_its_own_time() -> None:
 
 
 MIGRATION = [
-    CourseStep("plan", "", (OTHER,), meaning="find what is to be copied"),
+    CourseStep("plan", "", (OTHER,), meaning="find what must be copied"),
     CourseStep("copy", "", (OTHER,), meaning="copy it, and prove each copy"),
 ]
 
@@ -227,7 +227,7 @@ def test_steps_without_phases_are_rows_with_how_far_each_is_and_how_it_ended(wid
     run.course(MIGRATION)
     run.told("plan", "before")
     run.clock.seconds = 75.0
-    assert run.picture()[1] == "…  plan  1 min 15 s  find what is to be copied"
+    assert run.picture()[1] == "…  plan  1 min 15 s  find what must be copied"
     run.told("plan", "after", "2 batches")
     run.told("copy", "before")
     run.view.doing(OTHER, "4.6 TB of 98.8 TB, 1,834/s", done=1_234_567, total=10_000_000, left=4779.0)
@@ -239,7 +239,7 @@ def test_steps_without_phases_are_rows_with_how_far_each_is_and_how_it_ended(wid
         "1",
         "min",
         "15",
-        "s  find what is to be copied  2 batches",
+        "s  find what must be copied  2 batches",
     ]
     assert "1,234,567/10,000,000" in lines[2]
     assert max(map(len, lines)) <= width

@@ -69,8 +69,9 @@ def _require_none_of_older(store: StateStore, identity: Identity) -> None:
     if kept is None or not _is_on_aws(kept.body, identity.account):
         return
     raise Refused(
-        f"An older version of regionshift made {identity.environment} on AWS and kept its state as {older.scope}, where"
-        f" this version keeps that of the embedded AWS; it looks for that of AWS in {own.scope}, where nothing is.",
+        f"An older version of regionshift made {identity.environment} on AWS and kept its state as {older.scope}."
+        f" This version keeps the state of the embedded AWS there. It looks for the state of AWS in {own.scope},"
+        " which is empty.",
         where=store.url,
         remedy=f"under that URL rename {older.scope} to {own.scope} in journal/, releases/, artifacts/ and zones/,"
         f" move {older.engine_folder}/{_stack_file(older)} to {own.engine_folder}/{_stack_file(own)}, then run"

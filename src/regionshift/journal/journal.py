@@ -66,7 +66,7 @@ class TakenNotSealed(Refused):
 
     def __init__(self, where: str) -> None:
         super().__init__(
-            "What was taken of earlier versions is not sealed with this state's key.",
+            "The record of accepted runs of earlier versions is not sealed with this state's key.",
             where=where,
             remedy="delete that object; then `regionshift history --seal` shows those runs again and asks",
         )

@@ -42,8 +42,8 @@ _SKEW = timedelta(seconds=60)  # our clock and CloudWatch's may differ
 _COUNTS = "fix what it shows; a deployment counts it again once it was green"
 _MEND_FIRST = "fix that first; --despite-alarms begins anyway and ignores them until they were green"
 _ANOTHER = (
-    "only another release may pass an alarm that this one left red: fix what it shows, or wait until it is green;"
-    " --despite-alarms begins anyway and ignores it until it was green"
+    "fix what the alarm shows, or wait until it is green. Only another release may pass an alarm that this one left"
+    " red. --despite-alarms begins anyway and ignores it until it was green"
 )
 
 
@@ -109,7 +109,7 @@ def without_data(
     """The alarms among ``names`` whose metrics have no point between two times. Their green means nothing.
 
     For the environment's alarms missing data is no breach. S3 begins to publish the metrics of a replication rule 15
-    minutes after it is enabled (S3 User Guide, "Using S3 Replication metrics"), and CloudWatch shows all metrics some
+    minutes after it is enabled (S3 User Guide, "Using S3 Replication metrics"). CloudWatch shows all metrics some
     minutes late. Composite alarms have no metrics and are left out.
 
     Raises:

@@ -402,7 +402,7 @@ def state_findings(config: MigrationConfig, *, keeps_state: bool) -> list[Findin
     if not keeps_state:
         return []
     said = f"{config.project} {config.suffix} was made with its state beside the settings, and keeps it there"
-    remedy = "nothing on this machine; for a pipeline destroy it, run bootstrap again, and make it anew"
+    remedy = "nothing on this machine; for a pipeline destroy it, run bootstrap again, and create it again"
     return [Finding("state", "warning", said, None, remedy)]
 
 

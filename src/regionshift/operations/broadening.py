@@ -26,7 +26,7 @@ _REGION = "{region}"
 _EVERY, _EVERY_OTHER, _SO_FAR = "{every region}", "{every other region}", "{every region so far}"
 _MOST_NAMED = 12
 _AS_ELSEWHERE = "as in the other regions"
-_MADE_ANEW = "of what is made here"
+_MADE_ANEW = "of a resource that is created here"
 _PUT_BACK = "put back as the last run left it"
 _TO_BE_MADE = known_later("").partition(":")[0]
 # KMS Developer Guide, "Key identifiers": of a key, of a multi-Region key; and of one that is still to be made.
@@ -169,7 +169,7 @@ class _Subject:
 
     @cached_property
     def opened(self) -> list[Opened]:
-        """What it gets, of what is known."""
+        """The access that it gets, as far as it is known."""
         return opened(self._old, self._new)
 
     def beside_new_regions(self, new_regions: Collection[str], standing: Collection[str]) -> list[Opened]:

@@ -42,7 +42,7 @@ _HOLDS_DATA = {
     "aws:kms/key:Key": "keys",
     "aws:cloudwatch/logGroup:LogGroup": "log groups",
 }
-"""The types of what is lost with an environment, and what they are called."""
+"""The types that are lost with an environment, and their names for people."""
 
 
 @dataclass(frozen=True)

@@ -289,6 +289,6 @@ def _finding(environment: Environment, region: str) -> Finding:
         "error",
         f"the state says that {environment.name} is up in {region}, and its bucket is not there{wiped}",
         region,
-        "`regionshift up --refresh` reads back what is there and makes the rest anew;"
+        "`regionshift up --refresh` reads back what is there and creates the rest again;"
         " `regionshift destroy` makes the state forget it",
     )

@@ -1,9 +1,9 @@
 """Resources that a killed run made and the state does not know. They are adopted when found, reported when not.
 
-The engine notes every creation before it asks for it, where it writes checkpoints (on AWS it does). A run that is
-killed leaves those notes: what each was to be, without an id. The ordinary plugin would make a second one, so the
-first is looked for by its name and tags, gets its place in the state, and is read back; the run that follows
-finishes it. Offline the provider itself adopts what was lost, and no note is ever left.
+With checkpoints (on AWS) the engine notes every creation before it asks for it. A killed run leaves these notes: the
+inputs of each resource, without an id. The ordinary plugin would make a second resource. So the first one is looked for
+by its name and tags, put into the state, and read back; the next run finishes it. Offline the provider itself adopts
+such resources, and leaves no notes.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ _BY_ARN: Mapping[NameKind, str] = MappingProxyType(
         NameKind.TOPIC: "",
     }
 )
-"""Kinds whose id is an ARN, and what stands in it before the name."""
+"""Kinds whose id is an ARN, and the text in it before the name."""
 
 _PARTS: Mapping[str, tuple[NameKind, str]] = MappingProxyType(
     {
@@ -85,7 +85,7 @@ _PARTS: Mapping[str, tuple[NameKind, str]] = MappingProxyType(
         "aws:sqs/queuePolicy:QueuePolicy": (NameKind.QUEUE, ""),
     }
 )
-"""Types that are a part of a named thing: its kind, and what stands in the part's id behind that of the thing."""
+"""Types that are a part of a named resource: its kind, and the sign in the part's id behind the resource's id."""
 _OF_A_BUCKET = "aws:s3/bucket"
 
 

@@ -39,8 +39,8 @@ class PolicyDocument:
     """One document that a resource of the plan holds.
 
     Args:
-        step: the resource. kind: what the document is attached to.
-        subject: the name of the role, bucket, topic, queue, … that it is about. about: the type of the subject.
+        step: the resource. kind: what the document is attached to. subject: the name of its role, bucket, topic, …
+        about: the type of the subject.
         old, new: None when the resource, or its document, does not exist before or after.
         stays: whether the subject exists afterwards. Rights on a deleted resource do not count.
     """

@@ -394,7 +394,7 @@ def _state_key(environment: Environment) -> list[Finding]:
         Finding(
             "state-key",
             "warning",
-            "only this machine can go on with a change or take one back: the key of the state's secrets is in its"
+            "only this machine can continue a change or roll one back: the key of the state's secrets is in its"
             " .regionshift/state.key",
             None,
             "keep a copy of that file; for new environments set `state_secrets: awskms://…`",

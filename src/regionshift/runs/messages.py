@@ -42,8 +42,8 @@ class StepWork:
     """What a step is doing at the moment.
 
     Args:
-        what: in words. region: where; None where it is about all of the step's regions. done, total: of what it has to
-            do there. left: the seconds that it still takes; None where nobody knows.
+        what: in words. region: where; None for all regions of the step.
+        done, total: its progress there. left: the seconds that it still takes; None when they are not known.
     """
 
     what: str
@@ -233,12 +233,12 @@ class SagaNews(RunNews[SagaState, RunStep]):
     def of_failure(self, state: SagaState, step: str, why: str) -> News:
         """See `RunNews`. The finished steps stay until somebody continues the run."""
         del state
-        return News(self.event, "error", f"{step} failed: {why}; go on with: {self.go_on}", self._counts())
+        return News(self.event, "error", f"{step} failed: {why}; to continue: {self.go_on}", self._counts())
 
     def of_interruption(self, state: SagaState, step: str) -> News:
         """See `RunNews`. The run stays open at this step."""
         del state
-        said = f"{self.title} was stopped at {step}; go on with: {self.go_on}"
+        said = f"{self.title} was stopped at {step}; to continue: {self.go_on}"
         return News(self.event, "error", said, self._counts())
 
     def of_stop(self) -> News:

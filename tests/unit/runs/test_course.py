@@ -60,7 +60,7 @@ def test_a_step_that_is_not_all_done_and_one_that_was_stopped_are_no_success() -
     assert "step" not in warned.counts, "else the terminal would take it for a line of the table"
     stopped = COURSE.of_interruption(before, "write")
     assert stopped.status == "error"
-    assert stopped.summary == "change was stopped at write; go on with: regionshift resume"
+    assert stopped.summary == "change was stopped at write; to continue: regionshift resume"
 
 
 def test_the_last_step_may_be_told_with_the_end_alone() -> None:

@@ -137,7 +137,7 @@ def test_a_failure_may_close_the_run_or_leave_it_open(journal: Journal) -> None:
     closed, told, error = _run(journal, Toy(WhenFailed.CLOSE, {"write": AWS}))
     assert isinstance(error, WorkFailed) and error.__cause__ is AWS
     assert (journal.view(closed).outcome, _phases(journal, closed)[-2]) == ("failed", ("write", "failed"))
-    assert told.summaries[-1].endswith("go on with: regionshift resume")
+    assert told.summaries[-1].endswith("to continue: regionshift resume")
     left, told, error = _run(journal, Toy(WhenFailed.STAY_OPEN, {"write": WorkFailed("no")}))
     assert (error and error.message, journal.view(left).outcome) == ("no", None)
     assert _phases(journal, left)[-1] == ("write", "before")

@@ -105,7 +105,7 @@ def _decoded(body: bytes) -> LastChecks | None:
             content["replication_seconds"],
         )
     except (ValueError, KeyError, TypeError, RecursionError):
-        return None  # another version's, or torn: the next checks write it anew
+        return None  # another version's, or torn: the next checks replace it
 
 
 def _key(journal: Journal, region: str) -> str:

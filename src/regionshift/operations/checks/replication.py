@@ -44,7 +44,7 @@ class ReplicationCheck(Check):
     """An object from the primary's bucket arrives here, and then its delete marker. Measures both.
 
     One probe serves all secondaries. Its versions are removed only when every secondary has it, or patience ends;
-    otherwise a late replica would stay behind. A probe that failed is put again: a new role may not be known yet, and
+    otherwise a late replica would stay behind. A probe that failed is put again. A new role may not be known yet, and
     S3 tries no object twice (S3 User Guide, "Getting replication status information": FAILED is final).
     """
 

@@ -29,9 +29,12 @@ class Rates:
 
     Args:
         starting: seconds until the first item is copied, and from the last one's proof to the end.
-        pinned, full: items a second at each level.
-        copied, copied_alone: bytes a second that S3 copies, for all objects and for one.
-        read, read_alone: bytes a second that the proof reads, for all objects and for one. One worker reads an object.
+        pinned: items a second with this level of proof.
+        full: the same with that level.
+        copied: bytes a second that S3 copies of all objects.
+        copied_alone: the same of one object.
+        read: bytes a second that the proof reads of all objects.
+        read_alone: the same of one object.
     """
 
     starting: float

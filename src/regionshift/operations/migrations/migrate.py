@@ -216,7 +216,7 @@ class DataRun(RunKind[SagaState, RunStep]):
         return "it was interrupted" if isinstance(error, KeyboardInterrupt) else super().why(error)
 
 
-_PLAN = LookStep(PLAN_STEP, reversible=False, meaning="find what is to be copied")
+_PLAN = LookStep(PLAN_STEP, reversible=False, meaning="find what must be copied")
 _COPY = RunStep("copy", reversible=False, meaning="copy it, and prove each copy")
 
 

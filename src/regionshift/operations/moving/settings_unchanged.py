@@ -27,7 +27,7 @@ def release_of(catalog: ReleaseCatalog, deployed: DeployedReleases, region: str)
         return catalog.take(digest)
     except Refused as error:
         raise Refused(
-            f"What is up was made by another version of the program: {error.message}.",
+            f"Another version of the program made what is up: {error.message}.",
             where=error.where,
             remedy="run `regionshift up` with this version first",
             error_id="RS-STATE-006",
