@@ -89,7 +89,7 @@ BETTER: dict[str, str] = {
     r"\butili[sz]e": "use",
     r"\bin order to\b": "to",
     r"\bsimply\b|\bobviously\b|\bof course\b": "leave it out",
-    r"\bplease\b": "leave it out",
+    r"\bplease\b(?! (reduce|try again))": "leave it out (AWS's own texts have the others)",
     r"\bit should be noted\b": "leave it out",
 }
 _RULES = [(re.compile(pattern, re.IGNORECASE), better) for pattern, better in BETTER.items()]
@@ -106,6 +106,8 @@ _CLAUSE_FIRST = re.compile(
     rf"^(What|Whatever|Who)\b[^.:;,?]*?\s{_VERB}\s{_NO_CONJUNCTION}*?\b{_VERB}\b[^?]*$"
 )
 _END = re.compile(r"(?<=[.!?])[)\"”]?\s+(?=[\"“(]?[A-Z`0-9…§])")
+# A quoted title or message counts as one word.
+_TITLE = re.compile(r'"[^"]*"')
 # Where a dot ends no sentence.
 _DOTS = re.compile(r"\b(e\.g|i\.e|etc|cf|vs|St|No)\.")
 
@@ -146,7 +148,7 @@ def remarks_on(path: Path) -> Iterator[Remark]:
                 yield Remark(path, line, f"name the thing first: {sentence[:70]}…")
             if is_cell:
                 continue
-            count = len(re.findall(r"[^\W_][\w'’./-]*", sentence))
+            count = len(re.findall(r"[^\W_][\w'’./-]*", _TITLE.sub("title", sentence)))
             if count > MOST_WORDS:
                 yield Remark(path, line, f"{count} words, of {MOST_WORDS}: {sentence[:70]}…")
 

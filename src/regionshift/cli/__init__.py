@@ -24,8 +24,8 @@ _SIGNS = {"✓": "+", "✗": "x", "–": "-", "…": "~", "→": ">", "·": ".",
 def main() -> NoReturn:
     """Run the command line and leave with its exit code.
 
-    All is done and written down by then, so Python's own end is left out: it could only spoil the exit code, as when
-    one of gRPC's threads wakes up while the interpreter is taken down (a segmentation fault).
+    All work is finished by then, so Python's own end is left out. It could only spoil the exit code: one of gRPC's
+    threads may wake up while the interpreter ends (a segmentation fault).
     """
     code = command()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -123,7 +123,7 @@ def _unsealed(session: Session) -> list[Finding]:
 
 
 def terminal_findings() -> list[Finding]:
-    """What is printed is changed where the encoding lacks it; ``--json`` is ASCII and exact."""
+    """Characters that the encoding lacks are replaced in the output; ``--json`` is ASCII and exact."""
     encoding = sys.stdout.encoding or "ascii"
     try:
         _BEYOND_ASCII.encode(encoding)

@@ -84,8 +84,8 @@ def run_local_down(choices: Choices, *, wipe: bool) -> int:
         console(choices).print(f"The embedded AWS {said}{' and is wiped' if wipe else ''}.")
         if wipe and ProjectFiles(choices.config).home.joinpath("state").exists():
             console(choices).print(
-                "If an environment was up in it, the state still says so: `regionshift up --refresh` makes it"
-                " anew, `regionshift destroy` makes the state forget it.",
+                "If an environment was up in it, the state still says so: `regionshift up --refresh` creates"
+                " it again, `regionshift destroy` makes the state forget it.",
             )
     return EXIT_OK
 

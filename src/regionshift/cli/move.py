@@ -136,9 +136,9 @@ def _tools(choices: Choices, session: Session, target: str) -> RunTools:
 def _phases(
     choices: Choices, run_id: str, source: str, target: str
 ) -> tuple[dict[str, dict[str, Any]], float | None]:
-    """Do what is left of a move; each phase reads the settings anew, as the one before may have changed them.
+    """Do the rest of a move. Each phase reads the settings again, because the one before may have changed them.
 
-    Gives what the phases said, and the seconds since the move began, the time between two commands with them.
+    Returns the results of the phases, and the seconds since the move began, including the time between two commands.
     """
     with shown(choices, f"move {source} to {target}") as view:
 

@@ -113,7 +113,7 @@ def topics(session: Session, screen: Screen) -> TopicNotifier:
 
 
 def carrying_in(choices: Choices, session: Session) -> AbstractContextManager[Carrying]:
-    """How the command works with migrations; the topics are told. Raises WorkFailed when the environment is not up."""
+    """How the command works with migrations, with messages to the topics. Raises WorkFailed without an environment."""
     return session.carrying([topics(session, console(choices))])
 
 

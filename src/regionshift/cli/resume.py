@@ -1,4 +1,4 @@
-"""`regionshift resume`: go on with whatever was stopped or killed, or take it back, as a person sees it."""
+"""`regionshift resume`: continue or undo a run that was stopped or killed, as a person sees it."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ Resumed = int | Callable[[], int]
 
 
 def run_resume(choices: Choices, *, back: bool, run: str | None = None, hand_over: Path | None = None) -> int:
-    """Go on with a change that was stopped or killed, or take it back.
+    """Continue or undo a run that was stopped or killed.
 
     Args:
-        run: the one that is meant: a job of a pipeline that is run again takes back no other one.
-        hand_over: see `handing_over`. Then the person is elsewhere and has not seen what waits by now, so no wave is
-            approved; that is what `run_wave` is for.
+        run: the only run to continue or undo, so that a pipeline's job that runs twice undoes no other run.
+        hand_over: see `handing_over`. Then nobody has seen the wave that waits now, so no wave is approved; use
+            `run_wave` for that.
 
     Raises:
-        InputError: nothing is unfinished. Refused: there is no way back, a newer version wrote it, or what is
-            unfinished is not ``run``.
+        InputError: no run is open.
+        Refused: the run cannot be undone, a newer version wrote it, or another run than ``run`` is open.
     """
     with opened(choices, locked=True) as session:
         found, waits = open_to_resume(session.journal), deploying.waiting(session.journal)
@@ -64,10 +64,9 @@ def run_resume(choices: Choices, *, back: bool, run: str | None = None, hand_ove
 
 
 def run_wave(choices: Choices, run: str, wave: int, hand_over: Path | None) -> int:
-    """Go on with the deployment ``run``, whose ``wave`` a person has approved, and no other one: a job of a pipeline.
+    """Continue the deployment ``run``, whose ``wave`` a person has approved, and no other: for a job of a pipeline.
 
-    A job that is run again approves nothing that was not asked of it: what is done already stays as it is, and a later
-    wave goes on waiting.
+    A job that runs twice approves nothing else: finished waves stay as they are, and a later wave keeps waiting.
 
     Raises:
         InputError: there is no such run. Refused: it is no open deployment, or waits for an earlier wave.
@@ -96,7 +95,7 @@ def _require_run(found: list[tuple[RunRow, RunView]], left: InOneRun | None, run
         raise Refused(
             f"{run} is not what would be taken back: that is {meant or 'a migration, if anything'}.",
             where="--run",
-            remedy="`regionshift status` says what is unfinished, and what goes on with it",
+            remedy="`regionshift status` names the open run and the next command",
             error_id="RS-RUN-011",
         )
 
@@ -121,9 +120,9 @@ def _open(
     approving: str | None,
     back: bool,
 ) -> Resumed:
-    """Forward goes the whole, which does the rest of its parts; back go those of them first that can by themselves.
+    """Forward: the whole run, with the rest of its parts. Back: first the parts that can be undone alone.
 
-    What came up in one run of a move stays, as the new region does; the next `up` puts right what is half done of it.
+    The new region of a move stays; the next `up` finishes a half-created one.
     """
     journal, primary = session.journal, session.environment.config.regions.primary
     whole, view = found[0]

@@ -1,4 +1,4 @@
-"""A run at the terminal: who is told of it, what is shown of its steps, who approves, and how it ended."""
+"""A run at the terminal: its listeners, the view of its steps, approvals, and its end."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class RunShown(RunListener[RunStep]):
             self._screen.print(news_line(self._last))
 
     def listeners(self, session: Session) -> list[RunListener[RunStep]]:
-        """Who is told of a run in ``session``: this view, which is also told what the engine does, and the topics."""
+        """The listeners of a run in ``session``: this view, which also gets the engine's events, and the topics."""
         session.environment.engine.watch = self.on_resource
         return [self, topics(session, self._screen)]
 
     def within(self, name: str) -> RunListener[RunStep]:
-        """Who is told of a run that is one step of the shown run: its own steps come below that step."""
+        """The listeners of a run that is one step of the shown run: its steps come below that step."""
         return _Within(self, f"{name}/")
 
     @contextmanager
@@ -147,7 +147,7 @@ def shown(choices: Choices, title: str, plan: Plan | None = None) -> RunShown:
 
 
 def _course_step(step: RunStep) -> CourseStep:
-    """A step that says what it does is a row, others are columns; so are a wave's, but for what joins regions."""
+    """A step with a meaning is a row, and others are columns; so are a wave's steps, except for the links."""
     if not isinstance(step, WaveStep):
         phase = "" if step.meaning or step.back else step.name
         return CourseStep(step.name, phase, step.regions, None, step.back, step.meaning)
@@ -252,11 +252,11 @@ def resume_steps(choices: Choices, session: Session, row: RunRow, view: RunView,
 def driver(
     choices: Choices, session: Session, title: str, plan: Plan | None = None, *, approving: str | None = None
 ) -> Iterator[WaveDriver]:
-    """A driver that shows every step, tells the topics, and asks before the waves that are to be approved.
+    """A driver that shows every step, sends messages to the topics, and asks before waves that need an approval.
 
     Args:
-        title: the run in words. plan: what it changes, where that is known.
-        approving: the step that --yes approves: a person has seen that it waits.
+        title: the run in words. plan: its changes, if they are known.
+        approving: the step that --yes approves, because a person has seen that it waits.
     """
     environment = session.environment
     with shown(choices, f"{title} {environment.name}", plan) as view:
@@ -314,5 +314,5 @@ def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | 
 
 
 def news_line(news: News) -> Text:
-    """What the topics are told too."""
+    """The messages that the topics get too."""
     return Text(news.summary, style=NEWS_STYLES[news.status])

@@ -48,9 +48,9 @@ def _silent() -> Screen:
 
 @cache
 def screen_of(*, stderr: bool) -> Screen:
-    """The screen of standard output or standard error: one each, as what moves on it must know of every line.
+    """The screen of standard output or standard error: one each, because a live view must know every line.
 
-    Nothing moves where it is to be kept as a log (CI), or where colours are not wanted (https://no-color.org).
+    There is no live view in a log (CI), or without colours (https://no-color.org).
     """
     is_plain = any(os.environ.get(name) for name in ("CI", "NO_COLOR"))
     return Screen(stderr=stderr, is_plain=is_plain)

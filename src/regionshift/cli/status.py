@@ -58,7 +58,7 @@ def run_outputs(choices: Choices) -> int:
 
 
 def run_status(choices: Choices, watch: float | None = None) -> int:
-    """Every region, what is not well and what mends it; 1 when something is not as it should be.
+    """Show every region, each problem and its remedy; 1 if there is a problem.
 
     Args:
         watch: look again every so many seconds, until Ctrl-C.
@@ -201,11 +201,11 @@ def differences_table(found: Sequence[Difference]) -> RenderableType:
 
 
 def status_view(found: StatusReport, room: int = 0, *, whole: bool = False) -> RenderableType:
-    """Where everything stands: a line a region, what is not well with what mends it, the last change, the verdict.
+    """The status: a line for each region, each problem with its remedy, the last change, the verdict.
 
     Args:
-        room: lines of the terminal. Where the regions would take more than half of them, those that are alike are told
-            in one line. 0: as many as there are. whole: every region has its line all the same.
+        room: lines of the terminal. If the regions would take more than half of them, equal regions share a line.
+            0: no limit. whole: every region has its own line.
     """
     place = found.place
     parts: list[RenderableType] = []

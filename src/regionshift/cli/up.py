@@ -81,7 +81,7 @@ def _write_sarif(choices: Choices, plan: Plan, path: Path) -> None:
     document = read_document(choices.config.read_text(encoding="utf-8-sig"))
 
     def line_of(setting: FieldPath) -> int:
-        """Of what stands there, else of the nearest section around it."""
+        """The line of the value there, else of the nearest section around it."""
         around = (setting[:depth] for depth in range(len(setting), -1, -1))
         return next((document.lines[each] for each in around if each in document.lines), 1)
 
@@ -103,8 +103,8 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path
     """Guard, preflight, plan, confirm, apply in waves or with a live view in one run, validate.
 
     Args:
-        hand_over: see `handing_over`. Then an unfinished deployment of just these settings, whose job was killed, is
-            gone on with.
+        hand_over: see `handing_over`. Then an unfinished deployment of just these settings, whose job was killed,
+            continues.
     """
     with opened(choices, locked=True, skipped=options.skipped) as whole:
         if hand_over and begun_to_the_same(whole.journal, whole.environment.release().digest):
@@ -148,7 +148,7 @@ def run_up(choices: Choices, options: UpOptions, *, check: bool, hand_over: Path
 
 
 _AFTER_FAILED_CHECKS = (
-    "The change is made and stays, but checks failed: do what stands behind → above,"
+    "The change is made and stays, but checks failed: follow the remedies after → above,"
     " then run `regionshift validate`."
 )
 
@@ -210,7 +210,7 @@ def up_in_waves(
 def resume_waves(
     choices: Choices, session: Session, *, approving: str | None = None, back: bool = False
 ) -> tuple[int, str]:
-    """Go on with the unfinished deployment or rollback, or take it back; gives the exit code, and which it is.
+    """Continue or undo the open deployment or rollback; returns the exit code, and which of the two it is.
 
     Args:
         approving: see `running.driver`.
@@ -269,7 +269,7 @@ def ended(
 
 
 def prune_releases(choices: Choices, session: Session) -> None:
-    """Remove the releases that are kept no longer. What is done stays done when that cannot be."""
+    """Remove old releases. If that fails, the finished change stays."""
     try:
         prune(session.journal, session.catalog)
     except RegionshiftError as error:

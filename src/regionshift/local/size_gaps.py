@@ -2,8 +2,9 @@
 
 The numbers are in `settings.quotas`. The codes and messages are AWS's:
 
-- IAM: LimitExceeded for all inline policies of a role, a managed policy, the managed policies of a role and of the
-  account, and a trust policy (IAM API Reference, PutRolePolicy, CreatePolicy, AttachRolePolicy, CreateRole).
+- IAM: LimitExceeded for all inline policies of a role, a managed policy, and a trust policy. The same for the number
+  of managed policies of a role and of the account (IAM API Reference, PutRolePolicy, CreatePolicy, AttachRolePolicy,
+  CreateRole).
 - Lambda: InvalidParameterValueException for variables (Lambda API Reference, CreateFunction; message:
   github-aws-runners/terraform-aws-github-runner issue 3594).
 - SQS: OverLimit for a queue's policy, with status 403 (BishopFox/cloudfoxable issue 29).

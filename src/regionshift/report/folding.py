@@ -1,7 +1,7 @@
-"""What is alike in several regions, told once: of findings, of what a plan changes and of what it loses.
+"""Shows findings, changes and losses once if they are alike in several regions.
 
-Two things are alike when they are equal but for the name of their own region, as ``eu-west-1`` or ``eu_west_1``.
-Whatever is told of one of them is true of each, with its own region in that place.
+Two things are alike if they are equal except for the name of their own region, as ``eu-west-1`` or ``eu_west_1``.
+The one text holds for each region, with the region's own name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 Thing = TypeVar("Thing")
 HERE = "{region}"
-"""What stands for each of the regions."""
+"""The text that stands for each of the regions."""
 _MOST_NAMED = 4
 _MOST_MISSING = 2
 

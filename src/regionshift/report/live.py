@@ -50,7 +50,7 @@ class Heartbeat:
 
 
 class _MovingView(ABC):
-    """Moves at a terminal; a log is told now and then that the work goes on. A context manager."""
+    """A live line at a terminal; in a log a line now and then says that the work continues. A context manager."""
 
     def __init__(self, screen: Screen, clock: Callable[[], float], heartbeat: Heartbeat, **how: Any) -> None:
         self._screen = screen
@@ -77,10 +77,10 @@ class _MovingView(ABC):
 
 
 class Activity(_MovingView):
-    """Work of one kind, in one line. What takes no time is not shown.
+    """Work of one kind, in one line. Short work is not shown.
 
     Args:
-        what: the work, as "planning". clock: seconds, monotonic. soon, silence: as `Heartbeat` has them.
+        what: the work, as "planning". clock: seconds, monotonic. soon, silence: see `Heartbeat`.
     """
 
     def __init__(
@@ -162,9 +162,10 @@ class CourseStep:
     """One step of a run.
 
     Args:
-        name: unique in its run. phase: the column that it stands in, by region; empty for a step that is a row, or
-            that is about all regions at once. regions: that it is about; none for all. wave: its number; None for none.
-        back: it rolls something back. meaning: what it does, where it is a row.
+        name: unique in its run.
+        phase: its column, by region; empty for a step that is a row, or a step of all regions together.
+        regions: its regions; none for all. wave: its number; None without a wave.
+        back: it rolls something back. meaning: its work, for a step that is a row.
     """
 
     name: str
@@ -177,9 +178,9 @@ class CourseStep:
 
 @dataclass
 class _Work:
-    """What a step has done in one region, of how much, and what is under way there.
+    """The progress of a step in one region: done, total, and the work under way.
 
-    A resource that is replaced is told of three times, and counts once: ``ended`` holds URNs.
+    The engine reports a replaced resource three times, and it counts once: ``ended`` holds URNs.
     """
 
     done: int = 0

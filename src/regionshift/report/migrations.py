@@ -21,7 +21,7 @@ _STATUS = {"completed": "green", "rolled_back": "yellow", "incomplete": "red"}
 
 
 def plan_table(plan: Mapping[str, Any]) -> RenderableType:
-    """A plan as JSON has it: an entry a row, then conflicts, notes and until when it can be undone."""
+    """A plan from its JSON: a row for each entry, then conflicts, notes and until when it can be undone."""
     table = Rows(
         "what, and where to",
         "kind",

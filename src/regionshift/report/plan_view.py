@@ -32,7 +32,7 @@ _INDENT = " " * 13
 
 @dataclass(frozen=True)
 class PlanEntry:
-    """What is told as one thing, in lines. ``count``: how many resources, findings … it stands for."""
+    """One entry of a part, in lines. ``count``: how many resources, findings … it stands for."""
 
     lines: tuple[Text, ...]
     count: int = 1
@@ -40,7 +40,7 @@ class PlanEntry:
 
 @dataclass(frozen=True)
 class PlanSection:
-    """A part of what is shown. ``title``: "" where its head says enough. ``hidden``: how many are not among entries."""
+    """A part of the plan. ``title``: "" if its head says enough. ``hidden``: how many entries are left out."""
 
     title: str
     entries: tuple[PlanEntry, ...] = ()
@@ -134,7 +134,7 @@ def _doing(operations: Sequence[str]) -> str:
 
 
 def _growth_entries(plan: Plan, *, whole: bool) -> Iterator[PlanEntry]:
-    """A subject with its id each where that wants leave; that comes first."""
+    """Each subject, with its id if it needs permission; those come first."""
     wants_leave = any(finding.code == "growth" for finding in plan.findings)
     for each in sorted(plan.growth, key=lambda one: (one.is_allowed, not one.is_counted)):
         leave = each.why
@@ -190,8 +190,7 @@ def _cost(cost: MonthlyCost) -> str:
 def _changes(plan: Plan, *, whole: bool, most: int | None) -> PlanSection:
     """Each change with its values, once for all regions where it is alike.
 
-    What stays and is changed comes first. Of what is deleted or created more than fits says nothing: the numbers of the
-    summary do.
+    Changed resources come first. Deleted and created resources that do not fit are left out: the summary counts them.
     """
     alike = folded(
         plan.changes, lambda each: each.region, lambda each: (each.op, each.type, each.name, each.urn)

@@ -126,9 +126,9 @@ class Screen(Console):
 
 
 def _wrapped(text: rich.text.Text, width: int) -> rich.text.Text:
-    """``text`` in lines of at most ``width`` cells, but for a word that is longer: Rich would cut or fold it.
+    """``text`` in lines of at most ``width`` cells, except for a longer word: Rich would cut or fold it.
 
-    What goes on below a line that is indented is indented a little more.
+    The rest of an indented line is indented a little more.
     """
     begins = len(text.plain) - len(text.plain.lstrip(" "))
     hang = " " * (begins + 2) if begins else ""

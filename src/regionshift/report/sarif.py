@@ -27,7 +27,7 @@ def write_sarif(
 ) -> None:
     """Write a result for each finding, at the line of the setting that it comes from.
 
-    What is waived is no result but a note of the run: GitHub reads no suppressions, and would show it as open.
+    A waived finding is a note of the run, not a result: GitHub ignores suppressions, and would show it as open.
 
     Args:
         settings: the settings file as the repository calls it, from its top, with slashes.

@@ -17,10 +17,10 @@ LOSS = "data-loss"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong (or worth knowing) in a plan, with the way to mend it.
+    """One thing in a plan that is wrong or worth knowing, always with its remedy.
 
-    ``region`` is None for what concerns the whole environment; what to do is always said. ``is_input``: what is
-    wrong was given (settings, options, files that they name), or must be installed.
+    ``region`` is None for the whole environment. ``is_input``: the input is wrong (settings, options, files that they
+    name), or something must be installed.
     """
 
     code: str
@@ -67,9 +67,9 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class ValueChange:
-    """One value that differs: its path (``policy.Statement[0].Action``), what it was and what it is to be.
+    """One value that differs: its path (``policy.Statement[0].Action``), its value before and after.
 
-    None stands for what is not there; both are None where only the path is known.
+    None stands for a missing value; both are None if only the path is known.
     """
 
     path: str
@@ -129,7 +129,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class MonthlyCost:
-    """US dollars a month for what stands and is not used, before and after a plan. ``basis``: by which prices."""
+    """US dollars a month for the idle environment, before and after a plan. ``basis``: the source of the prices."""
 
     before: float
     after: float
@@ -138,10 +138,10 @@ class MonthlyCost:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a command is about to do, and what was found to be wrong with it.
+    """The changes of a command, and the findings about them.
 
-    ``outputs_differ``: the environment's outputs change, whether a resource does or not. ``growth``: what it opens.
-    ``losses``: what goes for good. ``cost``: None where nobody reckoned it.
+    ``outputs_differ``: the environment's outputs change, with or without a resource. ``growth``: the opened rights.
+    ``losses``: permanent deletions. ``cost``: None if it is not known.
     """
 
     environment: str

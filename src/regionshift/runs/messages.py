@@ -39,7 +39,7 @@ class News:
 
 @dataclass(frozen=True)
 class StepWork:
-    """What a step is doing at the moment.
+    """The current work of a step.
 
     Args:
         what: in words. region: where; None for all regions of the step.
