@@ -24,6 +24,8 @@ MOST_WORDS = 30
 CODE = (
     "benchmarks",
     "infrastructure",
+    "src/regionshift/__init__.py",
+    "src/regionshift/__main__.py",
     "src/regionshift/artifact",
     "src/regionshift/aws",
     "src/regionshift/carriers",
@@ -35,11 +37,13 @@ CODE = (
     "src/regionshift/iam",
     "src/regionshift/infrastructure",
     "src/regionshift/journal",
+    "src/regionshift/local",
     "src/regionshift/logs.py",
     "src/regionshift/machine.py",
     "src/regionshift/operations",
     "src/regionshift/peers.py",
     "src/regionshift/releases.py",
+    "src/regionshift/report",
     "src/regionshift/runs",
     "src/regionshift/session.py",
     "src/regionshift/settings",
@@ -116,7 +120,7 @@ _FEWEST_WORDS = 4
 # What a docstring has beside paragraphs: "Args:", and below it an item for each name.
 _SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Attributes|Examples?):\n", re.MULTILINE)
 _COMMANDS = re.compile("\b\n(.+\n?)*")  # the examples of a command: click keeps their lines
-_ARGUMENT = re.compile(r"^ {4}(?=\*{0,2}\w+: )", re.MULTILINE)
+_ARGUMENT = re.compile(r"^ {4}(?=\*{0,2}\w+(, \w+)*: )", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,7 @@ def test_each_region_of_a_run_in_one_go_is_done_in_its_own_time() -> None:
 
 MIGRATION = [
     CourseStep("plan", "", (OTHER,), meaning="find what must be copied"),
-    CourseStep("copy", "", (OTHER,), meaning="copy it, and prove each copy"),
+    CourseStep("copy", "", (OTHER,), meaning="copy them, and prove each copy"),
 ]
 
 

@@ -70,7 +70,7 @@ def run_migrate(
                 session.environment.config,
             )
         else:
-            with working(choices, "looking at what is to be carried"):
+            with working(choices, "looking at the data to copy"):
                 made, shown = _plan(carrying, wanted)
             to_copy = shown["to_copy"]
             if not choices.as_json:
@@ -264,9 +264,9 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
 
 
 def resume_migration(choices: Choices, left: OpenMigration, *, back: bool) -> int:
-    """Go on with a migration where it was, or take it back; what was begun to be taken back goes back."""
+    """Continue a migration or roll it back; a rollback that began always continues."""
     name, back = left.migration_id, back or left.going_back
-    what = "taking it back" if back else "going on with it"
+    what = "rolling it back" if back else "continuing"
     aside(choices).print(f"Migration {name} is {left.status}; {what}.")
     if back:
         return run_rollback(choices, name, "" if left.going_back else "resume --back")
@@ -291,7 +291,7 @@ def _carrying(choices: Choices, *, locked: bool, skipped: Skipped = ()) -> Itera
 
 
 def _known(carrying: Carrying, wanted: operation.MigrationRequest) -> Metadata | None:
-    """The summary of an id that has a plan on record already: then there is nothing to plan anew."""
+    """The summary of an id whose plan is on record: then there is nothing to plan."""
     try:
         found = carrying.find(wanted.migration_id)[1]
     except WorkFailed:

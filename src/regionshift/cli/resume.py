@@ -191,7 +191,7 @@ def _waves(choices: Choices, session: Session, *, approving: str | None, back: b
 
 def _one_run(choices: Choices, left: InOneRun, options: UpOptions) -> int:
     """The command that made it does the rest, by the settings as they are now: it plans, shows and asks."""
-    _tell(choices, left, "going on with it by the settings as they are now")
+    _tell(choices, left, "continuing with the current settings")
     if left.kind == "destroy":
         return run_destroy(choices)
     if left.rejoins is not None:
@@ -201,7 +201,7 @@ def _one_run(choices: Choices, left: InOneRun, options: UpOptions) -> int:
 
 def _back_to_nothing(choices: Choices, left: InOneRun) -> int:
     """Before it there was nothing, so all that there is goes."""
-    _tell(choices, left, "before it nothing was up, so taking it back is to destroy it")
+    _tell(choices, left, "nothing existed before it, so to undo it is to destroy the environment")
     return run_destroy(choices)
 
 
