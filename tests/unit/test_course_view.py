@@ -217,7 +217,7 @@ def test_each_region_of_a_run_in_one_go_is_done_in_its_own_time() -> None:
 
 MIGRATION = [
     CourseStep("plan", "", (OTHER,), meaning="find what must be copied"),
-    CourseStep("copy", "", (OTHER,), meaning="copy them, and prove each copy"),
+    CourseStep("copy", "", (OTHER,), meaning="copy the items, and prove each copy"),
 ]
 
 
@@ -263,9 +263,9 @@ def test_a_log_tells_how_far_a_copy_is_and_the_way_back_comes_last() -> None:
         run.told("plan", "earlier")
     lines = [line.rstrip() for line in run.said.splitlines()]
     assert lines[:5] == [
-        f"{OTHER}: … copy  copy them, and prove each copy",
+        f"{OTHER}: … copy  copy the items, and prove each copy",
         f"{OTHER}: … copy  20 s  1 min left  40/100  40 B of 100 B, 2/s",
-        f"{OTHER}: ✗ copy  copy them, and prove each copy  gone  20 s",
+        f"{OTHER}: ✗ copy  copy the items, and prove each copy  gone  20 s",
         f"{OTHER}: … back/plan",
         f"{OTHER}: ✓ back/plan  5 s",
     ]

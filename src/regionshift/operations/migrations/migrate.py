@@ -217,7 +217,7 @@ class DataRun(RunKind[SagaState, RunStep]):
 
 
 _PLAN = LookStep(PLAN_STEP, reversible=False, meaning="find what must be copied")
-_COPY = RunStep("copy", reversible=False, meaning="copy them, and prove each copy")
+_COPY = RunStep("copy", reversible=False, meaning="copy the items, and prove each copy")
 
 
 @dataclass
