@@ -132,7 +132,7 @@ class _Bounds:
         secret = here.names(named.DEPLOYMENT_CONFIG_SECRET)
         functions = (names.function_log_group(each) for each in here.names(named.FUNCTION, named.WORKER))
         groups = [group for each in functions for group in (each, f"{each}:*")]
-        groups += here.alike({region: names.parameter("*", region) for region in here.regions})
+        groups += here.own_paths
         return [
             *here.arns("lambda", "function:{}", here.names(named.WORKER)),
             *(

@@ -69,7 +69,10 @@ class MigrationStack(RegionComponent):
         site = self.site
         settings, artifact = site.config.function, site.release.artifact
         log_group = self._log_group(
-            "worker-log-group", site.names.function_log_group(site.name(named.WORKER)), "log of the worker"
+            self._key,
+            "worker-log-group",
+            site.names.function_log_group(site.name(named.WORKER)),
+            "log of the worker",
         )
         return aws.lambda_.Function(
             site.label("worker"),
@@ -126,7 +129,10 @@ class MigrationStack(RegionComponent):
     def _machine(self) -> aws.sfn.StateMachine:
         site, name = self.site, self.site.name(named.STATE_MACHINE)
         log_group = self._log_group(
-            "states-log-group", site.name(named.STATE_MACHINE_LOG_GROUP), "log of the state machine"
+            self._key,
+            "states-log-group",
+            site.name(named.STATE_MACHINE_LOG_GROUP),
+            "log of the state machine",
         )
         given = {
             "worker": self.worker.arn,
@@ -183,14 +189,4 @@ class MigrationStack(RegionComponent):
             role=role.name,
             policy=policy(build, **resources),
             opts=self.child(depends_on=list(after)),
-        )
-
-    def _log_group(self, thing: str, name: str, purpose: str) -> aws.cloudwatch.LogGroup:
-        return aws.cloudwatch.LogGroup(
-            self.site.label(thing),
-            name=name,
-            retention_in_days=self.site.config.retention.logs,
-            kms_key_id=self._key.arn,
-            tags=self.site.tags(thing, purpose),
-            opts=self.child(),
         )

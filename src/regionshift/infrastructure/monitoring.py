@@ -22,17 +22,20 @@ class MonitoringStack(RegionComponent):
         self, site: Site, key: aws.kms.Key, topic: aws.sns.Topic, opts: pulumi.ResourceOptions
     ) -> None:
         super().__init__(site, "Monitoring", opts)
-        self._key = key
         self.function_log_group = self._log_group(
+            key,
             "function-log-group",
             site.names.function_log_group(site.name(named.FUNCTION)),
             "log of the function",
         )
         self.validation_log_group = self._log_group(
-            "validation-log-group", site.name(named.VALIDATION_LOG_GROUP), "what validations found"
+            key, "validation-log-group", site.name(named.VALIDATION_LOG_GROUP), "what validations found"
         )
         self.deployment_log_group = self._log_group(
-            "deployment-log-group", site.name(named.DEPLOYMENT_LOG_GROUP), "what migrations and rollbacks did"
+            key,
+            "deployment-log-group",
+            site.name(named.DEPLOYMENT_LOG_GROUP),
+            "what migrations and rollbacks did",
         )
         for alarm in (*function_alarms(site), *action_alarms(site), *migration_alarms(site)):
             metric_alarm(site, alarm, topic, self.child())
@@ -48,16 +51,6 @@ class MonitoringStack(RegionComponent):
     def log_groups(self) -> list[aws.cloudwatch.LogGroup]:
         """The groups that the function writes to."""
         return [self.function_log_group, self.validation_log_group, self.deployment_log_group]
-
-    def _log_group(self, thing: str, name: str, purpose: str) -> aws.cloudwatch.LogGroup:
-        return aws.cloudwatch.LogGroup(
-            self.site.label(thing),
-            name=name,
-            retention_in_days=self.site.config.retention.logs,
-            kms_key_id=self._key.arn,
-            tags=self.site.tags(thing, purpose),
-            opts=self.child(),
-        )
 
 
 def metric_alarm(

@@ -171,14 +171,8 @@ class NetworkStack(RegionComponent):
 
     def _flow_logs(self, key: aws.kms.Key) -> None:
         site = self.site
-        group = aws.cloudwatch.LogGroup(
-            site.label("flow-log-group"),
-            name=site.name(named.FLOW_LOG_GROUP),
-            retention_in_days=site.config.retention.logs,
-            kms_key_id=key.arn,
-            tags=site.tags("flow-log-group", "flow logs of the VPC"),
-            opts=self.child(),
-        )
+        name = site.name(named.FLOW_LOG_GROUP)
+        group = self._log_group(key, "flow-log-group", name, "flow logs of the VPC")
         writer = bounded_role(
             site,
             "flow-logs",

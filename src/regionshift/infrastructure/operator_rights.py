@@ -530,7 +530,6 @@ def _functions(reach: Reach) -> Iterator[_Row]:
 
 
 def _logs(reach: Reach) -> Iterator[_Row]:
-    paths = reach.alike({region: reach.config.names.parameter("*", region) for region in reach.regions})
     functions = [
         reach.config.names.function_log_group(name) for name in reach.names(named.FUNCTION, named.WORKER)
     ]
@@ -543,7 +542,9 @@ def _logs(reach: Reach) -> Iterator[_Row]:
         "LogGroups",
         "Creates the log groups, sets their retention, and deletes them.",
         {DEPLOY: [*_of("logs", reach.writes("cloudwatch/logGroup")), *reads], PREVIEW: reads},
-        reach.arns("logs", "log-group:{}", [*paths, *(f"{under}{path}" for path in paths), *held]),
+        reach.arns(
+            "logs", "log-group:{}", [*reach.own_paths, *(f"{under}{path}" for path in reach.own_paths), *held]
+        ),
         reach.here,
         look="Reads the tags of the log groups.",
     )
@@ -635,13 +636,12 @@ def _messages(reach: Reach) -> Iterator[_Row]:
 
 
 def _configuration(reach: Reach) -> Iterator[_Row]:
-    paths = reach.alike({r: reach.config.names.parameter("*", r) for r in reach.regions})
     reads = _of("ssm", _without(reach.reads("ssm/"), "ssm:DescribeParameters"))
     yield _Row(
         "Parameters",
         "Writes the configuration and the application's secrets as parameters under the environment's own paths.",
         {DEPLOY: [*_of("ssm", reach.writes("ssm/")), *reads], PREVIEW: reads},
-        reach.arns("ssm", "parameter{}", paths),
+        reach.arns("ssm", "parameter{}", reach.own_paths),
         reach.here,
         look="Reads the parameters under the environment's own paths, also the values, which `drift` compares.",
     )
@@ -654,7 +654,7 @@ def _configuration(reach: Reach) -> Iterator[_Row]:
             PREVIEW: reads,
             OPERATE: ["secretsmanager:DescribeSecret"] if reads else [],
         },
-        reach.arns("secretsmanager", "secret:{}", (path.removeprefix("/") for path in paths)),
+        reach.arns("secretsmanager", "secret:{}", (path.removeprefix("/") for path in reach.own_paths)),
         reach.here,
         look="Reads the secrets under the environment's own names, also the values where `drift` compares them.",
     )

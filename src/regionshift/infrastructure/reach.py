@@ -125,6 +125,11 @@ class Reach:
         """Return a text of the settings once for each pattern of a region, which replaces ``{region}``."""
         return once(text.replace(_OF_REGION, form) for form in self._forms.values())
 
+    @cached_property
+    def own_paths(self) -> list[str]:
+        """What the environment's parameters, secrets and log groups are called, as patterns of paths."""
+        return self.alike({region: self.config.names.parameter("*", region) for region in self.regions})
+
     def buckets(self, *components: Component) -> list[str]:
         """Return the ARNs of buckets."""
         return [f"arn:{self.partition}:s3:::{name}" for name in self.names(*components)]

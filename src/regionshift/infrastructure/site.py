@@ -203,3 +203,13 @@ class RegionComponent(pulumi.ComponentResource):
             depends_on=list(depends_on) if depends_on else None,
             protect=True if holds_data and self.site.config.is_protected else None,
         )
+
+    def _log_group(self, key: aws.kms.Key, thing: str, name: str, purpose: str) -> aws.cloudwatch.LogGroup:
+        return aws.cloudwatch.LogGroup(
+            self.site.label(thing),
+            name=name,
+            retention_in_days=self.site.config.retention.logs,
+            kms_key_id=key.arn,
+            tags=self.site.tags(thing, purpose),
+            opts=self.child(),
+        )
