@@ -494,8 +494,8 @@ def test_long_listings_are_whole_and_in_order(world: World) -> None:
 
 
 def test_request_budgets_hold(objects: S3Lab, world: World) -> None:
-    """At most 1.3 requests an object to copy (pinned), 5 in full, 0.1 when all is the same or goes back."""
-    count = 600
+    """One request an object to copy (pinned), three in full, none when all is the same or goes back; and a few more."""
+    count, more = 260, 60  # two batches
     s3 = world.clients.get("s3", SOURCE)
     in_parallel(
         lambda number: s3.put_object(Bucket=objects.source, Key=f"in/{number:04d}", Body=b"x" * 1024),
@@ -505,19 +505,19 @@ def test_request_budgets_hold(objects: S3Lab, world: World) -> None:
     once = world.transport._once
     world.transport._once = lambda request: asked.append(request.method) or once(request)  # type: ignore[method-assign, func-returns-value]
 
-    def spent() -> float:
-        number = len(asked) / count
+    def spent() -> int:
+        number = len(asked)
         asked.clear()
         return number
 
     world.migrations.of("m1").migrate([objects.entry], Level.PINNED)
-    assert spent() <= 1.3
+    assert spent() <= count + more
     world.migrations.of("m2").migrate([objects.entry], Level.PINNED)
-    assert spent() < 0.1
+    assert spent() <= more
     world.migrations.of("m1").rollback()
-    assert spent() <= 0.1
+    assert spent() <= more
     world.migrations.of("m3").migrate([objects.entry], Level.FULL)
-    assert spent() <= 5
+    assert spent() <= 3 * count + more
     assert world.store.get(Layout("m3").metadata)
 
 
