@@ -22,8 +22,8 @@ from hypothesis import settings
 from regionshift.carriers.lines import entry_line
 
 OBJECTS = 24
-# As many as a stateful test has examples, half of them: fewer in `make test` than in `make test-all`.
-DEATHS = settings.default.max_examples // 2
+# Ten in `make test`, fifty in `make test-all`; each run of either kills at other requests.
+DEATHS = max(10, settings.default.max_examples - 50)
 REQUESTS = 3 * OBJECTS + 25  # about what such a migration sends
 
 
