@@ -59,8 +59,6 @@ _OF_A_DEPLOYMENT = {
     "links": "join regions",
     "links/validate": "check replication",
 }
-# Steps of a change of primary that are about the new primary. Most others are about all regions.
-_AT_THE_NEW = ("validate", "last-copy", "gather")
 
 
 @dataclass(frozen=True)
@@ -287,8 +285,7 @@ def _places(view: RunView, everywhere: tuple[str, ...]) -> Mapping[str, tuple[st
     if view.kind == "promotion":
         change = promotion_from_json(view.opened.get("promotion"))
         found[""] = change.present
-        found |= {name: (change.new,) for at in _AT_THE_NEW for name in (at, f"back/{at}")}
-        found |= {"fence": (change.old,), "back/fence": (change.old,), "settings": (), "back/settings": ()}
+        found |= {f"{way}{step.name}": step.regions for step in change.steps for way in ("", "back/")}
     return found
 
 

@@ -63,10 +63,11 @@ class PromotionPlan:
 
     @property
     def steps(self) -> tuple[RunStep, ...]:
-        """The steps in their order, each with the regions that it is about."""
-        about = {"fence": (self.old,), "settings": (), "turn": self.present, "validate-all": self.present}
+        """The steps in their order, each with its regions."""
+        one = dict.fromkeys(("validate", "last-copy", "gather"), (self.new,))
+        regions = {**one, "fence": (self.old,), "settings": ()}
         steps = STEPS_WITHOUT_SOURCE if self.lost else STEPS
-        return tuple(replace(step, regions=about.get(step.name, (self.new,))) for step in steps)
+        return tuple(replace(step, regions=regions.get(step.name, self.present)) for step in steps)
 
     @property
     def uncalled(self) -> frozenset[str]:
