@@ -188,7 +188,7 @@ class StatusReport:
         """The health of one region, in a few words."""
         state, signals = self.regions[region], self.signals
         if state.note:
-            shut = "not shut" if is_half_fenced(state) else "fenced" if is_fenced(state) else ""
+            shut = "NOT SHUT" if is_half_fenced(state) else "fenced" if is_fenced(state) else ""
             return shut or state.note.partition(":")[0]
         if not state.settled:
             return "changing" if self.is_changing else "between"

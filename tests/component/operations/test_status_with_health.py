@@ -17,6 +17,7 @@ from regionshift.journal.journal import Journal
 from regionshift.operations import signals
 from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.checks.last import keep_checks, last_checks
+from regionshift.operations.moving.fencing import note_of
 from regionshift.operations.signals import ReplicationNow, Signals, answers_within, signals_of
 from regionshift.operations.status import EnvironmentSeen, LastChange, StatusReport, verdict_of
 from regionshift.operations.unfinished import OpenRun
@@ -109,7 +110,7 @@ def test_everything_that_is_wrong_is_told_with_since_when_and_what_mends_it(
         ({"signals": Signals(away={FIRST: "no"})}, "1 silent region"),
         ({"signals": Signals((RedAlarm("a", FIRST, "x"), RedAlarm("b", FIRST, "x")))}, "2 red alarms"),
         ({"signals": Signals(unread={FIRST: "AccessDenied"})}, ""),
-        ({"regions": {**WELL, SECOND: RegionState(None, False, "fenced; come back")}}, "1 fenced region"),
+        ({"regions": {**WELL, SECOND: RegionState(None, False, note_of(SECOND))}}, "1 fenced region"),
         ({"regions": {**WELL, SECOND: RegionState(DIGEST, False, "down")}}, "1 down region"),
         ({"regions": {**WELL, SECOND: RegionState(DIGEST, False)}}, "1 unsettled region"),
         ({"regions": {**WELL, SECOND: RegionState("other")}}, "1 second release"),
@@ -147,6 +148,17 @@ def test_where_nothing_is_up_the_next_command_is_up(regions: dict[str, RegionSta
     at_work = [OpenRun("1", "deployment", None, "at apply", False, "", running=True)]
     assert StatusReport(PLACE, regions).next_command == then
     assert StatusReport(PLACE, regions, unfinished=at_work).next_command == "", "that command does it"
+
+
+@pytest.mark.parametrize(
+    ("roles", "health", "command"),
+    [((), "fenced", f"regionshift up --rejoin {SECOND}"), (("a-role",), "NOT SHUT", "regionshift up")],
+)
+def test_a_fenced_region_says_whether_it_is_shut_and_what_comes_next(
+    roles: tuple[str, ...], health: str, command: str
+) -> None:
+    found = StatusReport(PLACE, {**WELL, SECOND: RegionState(None, False, note_of(SECOND, roles))})
+    assert (found.health(SECOND), found.next_command) == (health, command)
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
