@@ -38,14 +38,13 @@ _Done = TypeVar("_Done")
 def takes(names: Sequence[str]) -> Callable[[Callable[..., _Done]], Callable[..., _Done]]:
     """A decorator: the command takes the shared options ``names``, and gets them as its parameter ``choices``.
 
-    The help lists them where that parameter stands. One that the command declares itself, by the same name, stays as
-    and where it is declared, and is in ``choices`` too.
+    The help lists the command's own options first. A shared option that the command declares itself is listed with
+    those, and is in ``choices`` too.
     """
 
     def declare(command: Callable[..., _Done]) -> Callable[..., _Done]:
         declared = inspect.signature(command, eval_str=True).parameters
         own = [parameter for name, parameter in declared.items() if name != "choices"]
-        place = list(declared).index("choices")
         shared = [_parameter(name) for name in names if name not in declared]
         in_choices = [parameter.name for parameter in own if parameter.name in SHARED] + [
             parameter.name for parameter in shared
@@ -59,7 +58,7 @@ def takes(names: Sequence[str]) -> Callable[[Callable[..., _Done]], Callable[...
                     **{parameter.name: given[parameter.name] for parameter in own}, choices=choices
                 )
 
-        listed = [*own[:place], *shared, *own[place:]]
+        listed = [*own, *shared]
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what inspect, and Typer, look at
             [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in listed]
         )
@@ -118,27 +117,29 @@ def _plain(value: object) -> Any:
 
 app = typer.Typer(
     name="regionshift",
-    help="One AWS environment in several regions: stand it up, check it, move it, take it back.",
+    help="One AWS environment in several regions: create it, check it, move it, roll it back.",
     rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-local = typer.Typer(help="The AWS embedded in this machine.", no_args_is_help=True, rich_markup_mode=None)
+local = typer.Typer(
+    help="Start, stop and use the embedded AWS of this machine.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(local, name="local")
 policy = typer.Typer(
-    help="Who needs which permissions, by the settings alone.", no_args_is_help=True, rich_markup_mode=None
+    help="Print the IAM policies that the settings need.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(policy, name="policy")
 ci = typer.Typer(
-    help="The files of a pipeline, from the settings.", no_args_is_help=True, rich_markup_mode=None
+    help="Write the files of a pipeline, from the settings.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(ci, name="ci")
 Check = Annotated[
-    bool, typer.Option("--check", help="Write nothing; exit code 1 when a file is not up to date.")
+    bool, typer.Option("--check", help="Write nothing; exit with 1 when a file is not up to date.")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Overwrite files that somebody changed, too.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Also overwrite files that somebody changed.")]
 HandOver = Annotated[
     Path | None,
     typer.Option(
@@ -168,14 +169,13 @@ def root(
             "--version",
             callback=_version,
             is_eager=True,
-            help="Print the versions: of the command, its engine, its AWS plugin.",
+            help="Print the versions of the command, its engine and its AWS plugin.",
         ),
     ] = False,
 ) -> None:
-    """One AWS environment in several regions: stand it up, check it, move it, take it back.
+    """One AWS environment in several regions: create it, check it, move it, roll it back.
 
-    Exit codes: 0 what was asked for is done (taking back too), 1 it failed or was taken back, 2 the input is wrong,
-    3 refused by a guard, 130 interrupted.
+    Exit codes: 0 done as asked, 1 failed or rolled back, 2 the input is wrong, 3 refused by a guard, 130 interrupted.
     """
     del version
 
@@ -217,7 +217,7 @@ def explain(
         typer.Argument(
             metavar="ID|ALARM",
             autocompletion=complete_ids,
-            help="An id as an error or a finding shows it, or an alarm by its name; without it: all of them.",
+            help="The id of an error or a finding, or the name of an alarm; all of them by default.",
         ),
     ] = None,
     *,
@@ -225,7 +225,7 @@ def explain(
 ) -> None:
     """Explain an error, a finding or an alarm.
 
-    Says what it means, likely causes and what to do. Asks AWS nothing and reads no settings.
+    Says what it means, what its likely causes are and what to do. Makes no call to AWS and reads no settings.
 
     \b
     Examples:
@@ -248,7 +248,7 @@ def init(
     target: Target = None,
     primary: Annotated[str, typer.Option(help="The primary region.")] = "us-east-1",
     secondary: Annotated[
-        list[str] | None, typer.Option(metavar="REGION", help="A secondary region; give it once for each.")
+        list[str] | None, typer.Option(metavar="REGION", help="A secondary region; repeat for more.")
     ] = None,
     *,
     choices: Choices,
@@ -285,7 +285,7 @@ def doctor(choices: Choices) -> int:
 
 
 class BootstrapAction(StrEnum):
-    """What `bootstrap` does instead of making."""
+    """What `bootstrap` does instead of creating."""
 
     destroy = "destroy"
 
@@ -294,7 +294,8 @@ class BootstrapAction(StrEnum):
 @takes(CHANGE)
 def bootstrap(
     action: Annotated[
-        BootstrapAction | None, typer.Argument(help="Delete what bootstrap made.", show_default=False)
+        BootstrapAction | None,
+        typer.Argument(metavar="destroy", help="Delete what bootstrap created.", show_default=False),
     ] = None,
     *,
     choices: Choices,
@@ -303,7 +304,7 @@ def bootstrap(
         str | None,
         typer.Option(
             "--repository",
-            help="The GitHub repository whose jobs get the roles; by default that of the settings.",
+            help="The repository whose jobs get the roles; that of the settings by default.",
             metavar="OWNER/NAME",
         ),
     ] = None,
@@ -311,7 +312,7 @@ def bootstrap(
         str | None,
         typer.Option(
             "--gitlab",
-            help="The GitLab that --repository is a project of, instead of GitHub; as in the settings.",
+            help="The GitLab that has --repository, instead of GitHub; that of the settings by default.",
             metavar="URL",
         ),
     ] = None,
@@ -319,21 +320,22 @@ def bootstrap(
         str | None,
         typer.Option(
             "--region",
-            help="Where the bucket is to be; by default near the primary, where the environment is not.",
+            metavar="REGION",
+            help="Where the bucket is created; by default near the primary, outside of the environment.",
         ),
     ] = None,
     take_over: Annotated[
         bool,
-        typer.Option("--take-over", help="Adopt what already exists and somebody else made."),
+        typer.Option("--take-over", help="Adopt what already exists, though somebody else created it."),
     ] = False,
     allow_data_loss: DataLoss = False,
     allow_broadening: Broadening = None,
 ) -> int:
-    """Make the state bucket and the roles of a pipeline.
+    """Create the state bucket and the roles of a pipeline.
 
-    Once an account: a bucket with a key, GitHub or GitLab as an identity provider, the permissions boundary of the
-    environment's roles, and the roles that jobs there assume. Offers to write the settings for it. `bootstrap destroy`
-    deletes it.
+    Once for each account. Creates a bucket with a key, an identity provider for GitHub or GitLab, the permissions
+    boundary of the environment's roles, and the roles that jobs assume. Offers to write this into the settings.
+    `bootstrap destroy` deletes it.
 
     \b
     Examples:
@@ -367,7 +369,7 @@ def preview(
     markdown: Annotated[
         Path | None,
         typer.Option(
-            "--markdown", help="Also write it here, as a comment for a pull request.", metavar="FILE"
+            "--markdown", help="Also write the plan here, as a comment for a pull request.", metavar="FILE"
         ),
     ] = None,
     sarif: Annotated[
@@ -379,7 +381,7 @@ def preview(
 ) -> int:
     """Show what `up` would change, and what is wrong with it.
 
-    Changes nothing. Shows new rights, what is lost, what a month costs, and each value old and new.
+    Changes nothing. Shows new rights, lost data, the cost a month, and each old and new value.
 
     \b
     Examples:
@@ -401,7 +403,9 @@ def up(
     allow_data_loss: DataLoss = False,
     allow_broadening: Broadening = None,
     refresh: Refresh = False,
-    no_validate: Annotated[bool, typer.Option("--no-validate", help="Do not check afterwards.")] = False,
+    no_validate: Annotated[
+        bool, typer.Option("--no-validate", help="Do not check the regions afterwards.")
+    ] = False,
     skip_region: Annotated[
         list[str] | None,
         typer.Option(
@@ -414,7 +418,7 @@ def up(
         bool,
         typer.Option(
             "--despite-alarms",
-            help="Begin although alarms are red. A red one counts again once it was green.",
+            help="Begin although alarms are red. Each of them counts again once it was green.",
         ),
     ] = False,
     rejoin: Annotated[
@@ -430,8 +434,8 @@ def up(
 ) -> int:
     """Bring every region to what the settings say.
 
-    Shows the plan and asks. The first time all regions at once, later wave by wave, each checked afterwards. A
-    deployment that fails is taken back.
+    Shows the plan and asks. Creates all regions at once, and later changes them wave by wave. Checks each wave, and
+    rolls a failed deployment back.
 
     \b
     Examples:
@@ -472,7 +476,7 @@ def validate(
         typer.Option(
             autocompletion=complete_regions,
             metavar="REGION",
-            help="Check this region only; repeat for more.",
+            help="Check only this region; repeat for more.",
         ),
     ] = None,
     junit: Annotated[
@@ -509,9 +513,9 @@ def outputs(choices: Choices) -> int:
 @app.command()
 @takes(CHANGE)
 def destroy(choices: Choices) -> int:
-    """Delete the environment with all that is in it.
+    """Delete the environment with everything in it.
 
-    Shows and counts what goes, asks for the environment's name, deletes, and looks that nothing is left.
+    Counts what will be deleted, asks for the environment's name, deletes it, and checks that nothing is left.
 
     \b
     Examples:
@@ -549,18 +553,22 @@ def migrate(
     plan_only: PlanOnly = False,
     migration_id: Annotated[
         str | None,
-        typer.Option("--id", help="Name of the migration. That of an unfinished one continues it."),
+        typer.Option(
+            "--id", metavar="ID", help="The migration's id. The id of an unfinished migration continues it."
+        ),
     ] = None,
     level: Annotated[
-        str | None, typer.Option("--level", help="pinned or full; by default what the settings say.")
+        str | None,
+        typer.Option("--level", metavar="LEVEL", help="pinned or full; that of the settings by default."),
     ] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also compare tags, checksums and settings of what seems the same.")
+        bool,
+        typer.Option("--deep", help="Also compare tags, checksums and settings of items that seem equal."),
     ] = False,
 ) -> int:
     """Copy what `carry` names from one region to another.
 
-    Every copy is proven, and what it replaces is kept: `rollback ID` takes exactly that back.
+    Proves each copy and keeps what it replaces, so that `rollback ID` undoes exactly this migration.
 
     \b
     Examples:
@@ -587,26 +595,25 @@ def rollback(
         str | None,
         typer.Argument(
             autocompletion=complete_runs,
-            help="The deployment or migration to take back; the newest deployment by default.",
+            metavar="RUN",
+            help="The deployment or migration to roll back; the newest deployment by default.",
         ),
     ] = None,
     *,
     choices: Choices,
-    reason: Annotated[str, typer.Option("--reason", help="Why; `history` and the record say so.")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; shown by `history`.")] = "",
     to_nothing: Annotated[
         bool,
-        typer.Option(
-            "--to-nothing", help="Delete a region that the deployment made, with all that it holds."
-        ),
+        typer.Option("--to-nothing", help="Delete a region that the deployment created, with all its data."),
     ] = False,
     with_data: Annotated[
-        bool, typer.Option("--with-data", help="Also take back what migrations wrote since that deployment.")
+        bool, typer.Option("--with-data", help="Also undo what migrations wrote since that deployment.")
     ] = False,
     allow_data_loss: DataLoss = False,
 ) -> int:
-    """Take back a deployment, or what a migration wrote.
+    """Roll back a deployment, or undo a migration.
 
-    A deployment goes back wave by wave to the release before it.
+    Rolls a deployment back wave by wave, to the release before it.
 
     \b
     Examples:
@@ -637,11 +644,14 @@ def local_up(
     port: Annotated[int | None, typer.Option(help="Loopback port; a free one by default.")] = None,
     weather: Annotated[
         str | None,
-        typer.Option(help="calm; aws: as late and busy as AWS; storm: a bad day. By default as before."),
+        typer.Option(
+            metavar="calm|aws|storm",
+            help="aws: as late and busy as AWS; storm: a bad day. By default as before.",
+        ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Repeats a weather: the same seed, the same faults. By default as before."),
+        typer.Option(help="The same seed gives the same faults. By default as before."),
     ] = None,
     *,
     choices: Choices,
@@ -662,9 +672,9 @@ def local_up(
 @local.command("status")
 @takes(MACHINE)
 def local_status(choices: Choices) -> int:
-    """Say where the embedded AWS listens.
+    """Show where the embedded AWS listens.
 
-    Exit code 1 when it does not run.
+    Exits with 1 when it does not run.
 
     \b
     Examples:
@@ -680,7 +690,7 @@ def local_status(choices: Choices) -> int:
 def local_env(choices: Choices) -> int:
     """Print variables that point `aws` and SDKs at the embedded AWS.
 
-    The region is the primary of the settings. When it does not run, the exit code is 1 and `eval` fails too.
+    The region is the primary of the settings. When the embedded AWS does not run, this command and `eval` fail.
 
     \b
     Examples:
@@ -695,13 +705,13 @@ def local_env(choices: Choices) -> int:
 @takes(MACHINE)
 def local_down(
     config: Config = DEFAULT_CONFIG,
-    wipe: Annotated[bool, typer.Option("--wipe", help="Also remove everything it keeps.")] = False,
+    wipe: Annotated[bool, typer.Option("--wipe", help="Also delete its data.")] = False,
     *,
     choices: Choices,
 ) -> int:
     """Stop the embedded AWS.
 
-    What it holds is there again at the next start, unless it is wiped.
+    Its data is there again at the next start, unless you wipe it.
 
     \b
     Examples:
@@ -730,9 +740,9 @@ def policy_deploy(
     *,
     choices: Choices,
 ) -> int:
-    """Print the smallest policies that a pipeline needs for this environment.
+    """Print the smallest policies that a pipeline needs.
 
-    Made from the settings alone, each statement with its reason. Makes no call to AWS.
+    Gives the reason of each statement. Reads only the settings, and makes no call to AWS.
 
     \b
     Examples:
@@ -748,14 +758,20 @@ def policy_deploy(
 @takes(SETTINGS)
 def policy_runtime(
     region: Annotated[
-        str | None, typer.Option(help="The region; by default the primary, which has every role.")
+        str | None,
+        typer.Option(
+            metavar="REGION",
+            autocompletion=complete_regions,
+            help="The primary by default, which has every role.",
+        ),
     ] = None,
     *,
     choices: Choices,
 ) -> int:
-    """Print what the function, the worker, the state machine, flow logs and replication may do, and why.
+    """Print what each role of the environment may do, and why.
 
-    Made from the settings alone. Makes no call to AWS.
+    These are the roles of the function, the worker, the state machine, flow logs and replication. Reads only the
+    settings, and makes no call to AWS.
 
     \b
     Examples:
@@ -772,7 +788,8 @@ def policy_runtime(
 def ci_github(choices: Choices, check: Check = False, overwrite: Overwrite = False) -> int:
     """Write the workflows of GitHub Actions.
 
-    Preview on pull requests, up on merge with an approval a wave, nightly checks; promote, rollback and resume by hand.
+    They preview pull requests, run `up` on merge with an approval for each wave, and check every night. Promote, roll
+    back and resume are started by hand.
 
     \b
     Examples:
@@ -787,7 +804,7 @@ def ci_github(choices: Choices, check: Check = False, overwrite: Overwrite = Fal
 @ci.command("gitlab")
 @takes(MACHINE)
 def ci_gitlab(choices: Choices, check: Check = False, overwrite: Overwrite = False) -> int:
-    """Write the jobs of GitLab, to be included.
+    """Write the jobs of GitLab CI/CD.
 
     \b
     Examples:
@@ -816,13 +833,15 @@ def releases(choices: Choices) -> int:
 @app.command()
 @takes(ENVIRONMENT)
 def diff(
-    one: Annotated[str, typer.Argument(help="A release; six characters of it are enough.")],
-    other: Annotated[str, typer.Argument(help="The release to compare it with.")],
+    one: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="A release; its first six characters are enough.")
+    ],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The release to compare it with.")],
     choices: Choices,
 ) -> int:
-    """Show what differs from one release to another.
+    """Show the differences between two releases.
 
-    Of a secret it says only that it differs, never the value.
+    For a secret it shows only that the values differ.
 
     \b
     Examples:
@@ -840,22 +859,21 @@ def history(
         str | None,
         typer.Argument(
             autocompletion=complete_runs,
-            help="A run: its id, its number, or the beginning of a migration's id.",
+            metavar="RUN",
+            help="The id or number of a run, or the beginning of a migration's id.",
         ),
     ] = None,
     *,
     choices: Choices,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, metavar="NUMBER", help="How many runs.")] = 20,
     seal: Annotated[
         bool,
-        typer.Option(
-            "--seal", help="Show runs that are not sealed with the state's key, ask, and seal them."
-        ),
+        typer.Option("--seal", help="Show the runs without a seal of the state's key, ask, and seal them."),
     ] = False,
 ) -> int:
-    """List the newest runs, or tell all about one.
+    """List the newest runs, or show one of them.
 
-    Of one run: what its settings changed, its steps with their times, what failed, what was taken back and why.
+    For one run: the changes of its settings, its steps with their times, and what failed or was rolled back and why.
 
     \b
     Examples:
@@ -881,24 +899,27 @@ def history(
 @takes(ENVIRONMENT)
 def status(
     migration_id: Annotated[
-        str | None, typer.Argument(autocompletion=complete_runs, help="A migration, or a run of it.")
+        str | None,
+        typer.Argument(
+            autocompletion=complete_runs, metavar="MIGRATION", help="A migration, or a run of it."
+        ),
     ] = None,
     *,
     choices: Choices,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Look whether everything is as the migration wrote it. Reads only."),
+        typer.Option("--verify", help="Check that everything is as the migration wrote it. Changes nothing."),
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Go on showing it, until Ctrl-C (exit code 130).")
+        bool, typer.Option("--watch", "-w", help="Show it again and again, until Ctrl-C (exit code 130).")
     ] = False,
     interval: Annotated[
-        float, typer.Option("--interval", min=1, metavar="SECONDS", help="Between two looks of --watch.")
+        float, typer.Option("--interval", min=1, metavar="SECONDS", help="How often --watch looks.")
     ] = 10,
 ) -> int:
     """Show where every region stands and what is not well.
 
-    Exit code 1 when something is not well: the last lines say what.
+    Exits with 1 when something is not well; the last lines say what.
 
     \b
     Examples:
@@ -935,7 +956,9 @@ def report(
     run: Annotated[
         str | None,
         typer.Argument(
-            autocompletion=complete_runs, help="A run, its number, or a migration; the newest run by default."
+            autocompletion=complete_runs,
+            metavar="RUN",
+            help="The id or number of a run, or a migration; the newest run by default.",
         ),
     ] = None,
     *,
@@ -945,7 +968,7 @@ def report(
         typer.Option(
             "--output",
             "-o",
-            help="Where to write it; regionshift-ENVIRONMENT.html here by default.",
+            help="Where to write it; ./regionshift-ENVIRONMENT.html by default.",
             metavar="FILE",
         ),
     ] = None,
@@ -953,8 +976,8 @@ def report(
 ) -> int:
     """Write one run as an HTML file.
 
-    Its timeline, regions on a map, checks, data, releases, and who did what when. The file needs no network. With
-    --json its data is printed, and a file is written only where --output says.
+    Shows its timeline, a map of the regions, checks, data and releases, and who did what when. The file needs no
+    network. --json prints its data instead, and writes a file only with --output.
 
     \b
     Examples:
@@ -969,9 +992,9 @@ def report(
 @app.command()
 @takes(CHANGE)
 def drift(choices: Choices) -> int:
-    """Show what in the cloud differs from the releases.
+    """Show what on AWS differs from the releases.
 
-    Changes nothing. Exit code 1 when something differs.
+    Changes nothing. Exits with 1 when something differs.
 
     \b
     Examples:
@@ -986,26 +1009,28 @@ def drift(choices: Choices) -> int:
 @takes(CHANGE)
 def resume(
     choices: Choices,
-    back: Annotated[bool, typer.Option("--back", help="Take it back instead of finishing it.")] = False,
+    back: Annotated[bool, typer.Option("--back", help="Roll it back instead of finishing it.")] = False,
     run: Annotated[
         str | None,
         typer.Option(
             "--run",
             metavar="RUN",
-            help="This run and no other one; with --wave, or with --back.",
+            help="Only this run; needs --wave or --back.",
             autocompletion=complete_runs,
         ),
     ] = None,
     wave: Annotated[
         int | None,
-        typer.Option("--wave", min=1, max=30, help="The one wave of --run that --yes approves."),
+        typer.Option(
+            "--wave", min=1, max=30, metavar="NUMBER", help="The only wave of --run that --yes approves."
+        ),
     ] = None,
     hand_over: HandOver = None,
 ) -> int:
     """Continue a run that was stopped or killed.
 
     An `up`, `rollback`, `destroy`, `migrate`, `promote` or `move` continues where it stopped; --back undoes it.
-    With --hand-over it approves the wave of --run and --wave and no other.
+    --run and --wave approve that wave and no other.
 
     \b
     Examples:
@@ -1033,17 +1058,20 @@ def resume(
 @takes(CHANGE)
 def promote(
     region: Annotated[
-        str, typer.Argument(autocompletion=complete_regions, help="The secondary that becomes the primary.")
+        str,
+        typer.Argument(
+            autocompletion=complete_regions, metavar="REGION", help="The secondary that becomes the primary."
+        ),
     ],
     choices: Choices,
     plan_only: PlanOnly = False,
     source_lost: Annotated[
-        bool, typer.Option("--source-lost", help="The primary is gone: do not call it, and fence it.")
+        bool, typer.Option("--source-lost", help="The primary is lost: make no call to it, and fence it.")
     ] = False,
 ) -> int:
     """Make a secondary the primary.
 
-    Copies what is missing, changes the settings and turns replication round. If a step fails, all are taken back.
+    Copies what is missing, changes the settings and reverses the replication. If a step fails, all are rolled back.
 
     \b
     Examples:
@@ -1064,13 +1092,13 @@ def move(
     to: Annotated[str, typer.Option("--to", help="The region that takes its place.", metavar="REGION")],
     choices: Choices,
     retire: Annotated[
-        bool, typer.Option("--retire", help="Afterwards delete the old region; asks once more first.")
+        bool, typer.Option("--retire", help="Delete the old region afterwards; asks again first.")
     ] = False,
     allow_data_loss: DataLoss = False,
 ) -> int:
     """Move the environment to another region.
 
-    Stands it up in the new region, copies the data, and makes the new region the primary.
+    Creates it in the new region, copies the data, and makes the new region the primary.
 
     \b
     Examples:

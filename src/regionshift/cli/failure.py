@@ -125,17 +125,13 @@ def _unforeseen(error: Exception, *, verbose: bool, as_json: bool) -> int:
 
 def _of_command_line(error: Exception, message: str, *, as_json: bool) -> int:
     context = getattr(error, "ctx", None)
-    code = int(getattr(error, "exit_code", EXIT_INPUT))
-    if context is not None and message == context.get_help():  # a name alone asks for the help
+    if context is not None and message == context.get_help():  # a group's name alone asks for its help
         _say(*context.get_help().split("\n"))
         return EXIT_INPUT
-    if as_json:
-        remedy = f"{context.command_path} --help" if context is not None else None
-        _show(InputError(message, remedy=remedy, error_id="RS-USAGE-001"), code, as_json=True)
-        return code
-    if context is not None:
-        _say(*context.get_usage().split("\n"), f"Try '{context.command_path} --help' for help.", "")
-    _say(f"Error: {message}")
+    code = int(getattr(error, "exit_code", EXIT_INPUT))
+    command = context.command_path if context is not None else "regionshift"
+    told = InputError(message, where=command, remedy=f"{command} --help", error_id="RS-USAGE-001")
+    _show(told, code, as_json=as_json)
     return code
 
 

@@ -1,4 +1,4 @@
-"""The options that every command shares, and what they add up to."""
+"""The options that commands share, and their values as one object."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class TargetName(StrEnum):
 
 
 def _duration(given: str | float) -> float:
-    """Seconds. Raises BadParameter for what is no length of time."""
+    """The seconds of a duration as it is typed. Raises BadParameter when it is none."""
     from regionshift.settings.fields import parse_duration
 
     try:
         return parse_duration(given) if isinstance(given, str) else given
     except ValueError:
-        raise typer.BadParameter(f"{given!r} is no length of time such as 90s, 10m or 1h30m") from None
+        raise typer.BadParameter(f"{given!r} is no duration such as 90s, 10m or 1h30m") from None
 
 
 Config = Annotated[
@@ -46,11 +46,14 @@ Broadening = Annotated[
         "--allow-broadening",
         envvar="REGIONSHIFT_ALLOW_BROADENING",
         metavar="ID",
-        help="Allow the new rights that the plan shows under this id; repeat for more.",
+        help="Allow the new rights that the plan shows with this id; repeat for more.",
     ),
 ]
 Refresh = Annotated[
-    bool, typer.Option("--refresh", help="Read everything back first, so that changes by hand are undone.")
+    bool,
+    typer.Option(
+        "--refresh", help="Read everything back from AWS first, so that changes by hand are undone."
+    ),
 ]
 DEFAULT_CONFIG = Path("regionshift.yaml")
 # By the name of the field of `Choices` that each becomes.
@@ -60,14 +63,16 @@ SHARED: dict[str, Any] = {
     "endpoint": Annotated[
         str | None,
         typer.Option(
-            "--endpoint", envvar="REGIONSHIFT_ENDPOINT", help="Address of an embedded AWS; loopback only."
+            "--endpoint",
+            envvar="REGIONSHIFT_ENDPOINT",
+            help="The address of an embedded AWS, on this machine only.",
         ),
     ],
     "account": Account,
     "as_json": Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")],
     "yes": Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing something.")],
     "quiet": Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only the result and errors, and what is asked.")
+        bool, typer.Option("--quiet", "-q", help="Print only the result, errors and questions.")
     ],
     "verbosity": Annotated[
         int,
@@ -76,25 +81,25 @@ SHARED: dict[str, Any] = {
             "-v",
             count=True,
             show_default=False,
-            help="Show tables whole, log to standard error; -vv all.",
+            help="Show whole tables, and log the steps to standard error; -vv logs all.",
         ),
     ],
     "log_file": Annotated[
         Path | None,
-        typer.Option("--log-file", help="Also log everything to this file, as JSON lines.", metavar="FILE"),
+        typer.Option("--log-file", help="Log everything to this file, as JSON lines.", metavar="FILE"),
     ],
     "lock_timeout": Annotated[
         float,
         typer.Option(
             "--lock-timeout",
             parser=_duration,
-            help="How long to wait for a lock that another run holds, such as 15m.",
+            help="How long to wait while another run holds the lock, such as 15m.",
             metavar="DURATION",
             show_default="not at all",
         ),
     ],
     "may_force": Annotated[
-        bool, typer.Option("--force", help="Break another run's lock; shows its owner and asks first.")
+        bool, typer.Option("--force", help="Break the lock of another run. Shows its owner and asks first.")
     ],
 }
 _ALWAYS = ("as_json", "yes", "quiet", "verbosity", "log_file")
@@ -110,7 +115,7 @@ CHANGE = (*ENVIRONMENT, "lock_timeout", "may_force")
 
 @dataclass(frozen=True)
 class Choices:
-    """What the person chose on the command line, before any file is read."""
+    """The values of the shared options, before any file is read."""
 
     config: Path = DEFAULT_CONFIG
     target: str | None = None
@@ -126,7 +131,7 @@ class Choices:
 
     @property
     def verbose(self) -> bool:
-        """Whether tables are shown whole."""
+        """Whether to show whole tables."""
         return self.verbosity > 0
 
     @property

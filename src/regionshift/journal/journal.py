@@ -480,7 +480,7 @@ def _number_in(place: str) -> str:
 
 def _no_run(run_id: str, store: StateStore) -> InputError:
     return InputError(
-        f"there is no run {run_id!r}",
+        f"There is no run {run_id!r}.",
         where=store.url,
         remedy="see: regionshift history",
         error_id="RS-RUN-001",

@@ -231,7 +231,7 @@ def test_a_migration_is_found_by_the_beginning_of_its_id(journal: Journal) -> No
 @pytest.mark.parametrize("name", ["9", "000001-mig", "nothing", "", "1-move", "²"])
 def test_what_is_no_run_is_one_clear_error(journal: Journal, name: str) -> None:
     _failed(journal)
-    with pytest.raises(InputError, match="there is no run"):
+    with pytest.raises(InputError, match="There is no run"):
         run_named(journal, name)
 
 
