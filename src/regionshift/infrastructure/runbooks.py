@@ -31,7 +31,7 @@ class Runbook:
     steps: tuple[str, ...]
 
 
-_LATER_GREEN = "The alarm turns green by itself when a period of five minutes passes without a new one."
+_LATER_GREEN = "The alarm turns green by itself after five minutes without another one."
 
 RUNBOOKS: Mapping[str, Runbook] = MappingProxyType(
     {

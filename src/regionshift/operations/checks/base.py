@@ -83,7 +83,7 @@ class Check(ABC):
     name: ClassVar[str]
     takes_long: ClassVar[bool] = False
     waits_itself: ClassVar[bool] = False
-    remedy: ClassVar[str] = "run `regionshift up --refresh`, which puts back what the settings say"
+    remedy: ClassVar[str] = "run `regionshift up --refresh`, which restores the state of the settings"
 
     @abstractmethod
     def ask(self, context: CheckContext, region: str) -> str:

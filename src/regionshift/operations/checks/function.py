@@ -41,7 +41,7 @@ class FunctionCheck(Check):
 
     name = "function's own validation"
     takes_long = True
-    remedy = "the line says what the function could not reach; look at its log group for more"
+    remedy = "the line names the service that the function could not reach; its log group has more"
 
     # Before the links exist, the primary has secondaries that it does not replicate to yet.
     def __init__(self, *, linked: bool = True) -> None:
@@ -86,7 +86,7 @@ def invoke(context: CheckContext, region: str, event: dict[str, Any]) -> dict[st
 
 
 class ConfigurationCheck(Check):
-    """The configuration parameter (or secret) and everything beside it."""
+    """The configuration parameter (or secret), and the application's secrets."""
 
     name = "configuration"
 

@@ -38,7 +38,7 @@ class AlarmsCheck(Check):
     """
 
     name = "alarms"
-    remedy = "look at the alarm that is named; `regionshift up --refresh` puts back what was changed"
+    remedy = "look at the named alarm; `regionshift up --refresh` reverts changes by hand"
 
     def ask(self, context: CheckContext, region: str) -> str:
         topic = context.outputs.get("alarm_topic_arn", region)

@@ -50,7 +50,7 @@ class ReplicationCheck(Check):
 
     name = "replication"
     waits_itself = True
-    remedy = "look at the replication rules of the primary's bucket and the role they name"
+    remedy = "look at the replication rules of the primary's bucket, and at their role"
 
     def __init__(self) -> None:
         self._guard = threading.Lock()

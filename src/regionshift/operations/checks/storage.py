@@ -86,8 +86,8 @@ class KeyCheck(Check):
 
     name = "encryption key"
     remedy = (
-        "`aws kms enable-key` (after `cancel-key-deletion` where it waits for its deletion); what else the settings"
-        " say `regionshift up --refresh` puts back"
+        "`aws kms enable-key`, after `aws kms cancel-key-deletion` if it waits for its deletion;"
+        " otherwise `regionshift up --refresh`, which restores the state of the settings"
     )
 
     def ask(self, context: CheckContext, region: str) -> str:
