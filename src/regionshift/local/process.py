@@ -183,7 +183,9 @@ def _until_ended(family: Sequence[psutil.Process], seconds: float) -> None:
 
 def _has_ended(process: psutil.Process) -> bool:
     try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        # Linux shows a zombie as soon as the first thread ended: the others may still run and write.
+        is_zombie = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+        return is_zombie or not process.is_running()
     except psutil.NoSuchProcess:
         return True
 
