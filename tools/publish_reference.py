@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -67,6 +68,7 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
         "vpc_id": "the VPC",
     }
 )
+_COMMON = 8  # An option that so many commands have is described once.
 EXIT_CODES = """\
 | exit code | meaning |
 |---|---|
@@ -74,7 +76,7 @@ EXIT_CODES = """\
 | 1 | The work failed: AWS, the engine or a check refused. Also an `up`, `promote` or `resume` that was rolled back. |
 | 2 | The input is wrong: settings, options, or something that must be installed. Nothing was changed. |
 | 3 | A guard refused: another account, a held lock, a protected environment, data that would be lost, rights that would grow, no confirmation. Nothing was changed. Or a wave waits for a person. |
-| 130 | Interrupted (Ctrl-C once). The state is whole and the lock is free. |
+| 130 | Interrupted (Ctrl-C once). The state is complete and the lock is free. |
 
 Once a command has begun to change something, wrong input and a refusal end it with 1. `doctor` and `preview` end with
 1, 2 or 3 where `up` would.
@@ -90,7 +92,11 @@ def commands() -> str:
         " errors, as JSON. Variables can set the common options: see [Settings](../settings.md#which-value-counts).\n",
         f"## Exit codes\n\n{EXIT_CODES}",
     ]
-    parts.extend(_command(path, command) for path, command in leaves(root))
+    every = list(leaves(root))
+    times = Counter(record for path, command in every for record in _options(path, command))
+    common = {record for record, count in times.items() if count >= _COMMON}
+    parts.append(f"## Common options\n\n{_table(record for record in times if record in common)}\n")
+    parts.extend(_command(path, command, common) for path, command in every)
     return "\n".join(parts)
 
 
@@ -103,16 +109,35 @@ def leaves(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield (*path, name), command
 
 
-def _command(path: tuple[str, ...], command: Any) -> str:
+def _command(path: tuple[str, ...], command: Any, common: Collection[tuple[str, str]]) -> str:
     words = " ".join(path)
     prose, _, examples = inspect.cleandoc(command.help).replace("\b", "").partition("Examples:")
     shown = "\n".join(f"$ {line.strip()}" for line in examples.splitlines() if line.strip())
-    context = typer.Context(command, info_name=" ".join(("regionshift", *path)))
+    context = _context(path, command)
     usage = " ".join((context.info_name or "", *command.collect_usage_pieces(context)))
-    records = [record for each in command.params if (record := each.get_help_record(context))]
+    records = _options(path, command)
+    own = [record for record in records if record not in common]
+    names = ", ".join(
+        f"`{name.split(',')[-1].split()[0]}`" for name, meaning in records if (name, meaning) in common
+    )
+    parts = [f"## {words}\n\n`usage: {usage}`", prose.strip(), f"```console\n{shown}\n```"]
+    parts += [_table(own)] if own else []
+    parts += [f"[Common options](#common-options): {names}"] if names else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _context(path: tuple[str, ...], command: Any) -> typer.Context:
+    return typer.Context(command, info_name=" ".join(("regionshift", *path)))
+
+
+def _options(path: tuple[str, ...], command: Any) -> list[tuple[str, str]]:
+    context = _context(path, command)
+    return [record for each in command.params if (record := each.get_help_record(context))]
+
+
+def _table(records: Iterable[tuple[str, str]]) -> str:
     rows = [f"| `{_cell(name)}` | {_cell(meaning)} |" for name, meaning in records]
-    table = "\n".join(("| option | meaning |", "|---|---|", *rows))
-    return f"## {words}\n\n`usage: {usage}`\n\n{prose.strip()}\n\n```console\n{shown}\n```\n\n{table}\n"
+    return "\n".join(("| option | meaning |", "|---|---|", *rows))
 
 
 def _cell(text: str) -> str:
