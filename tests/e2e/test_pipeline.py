@@ -248,7 +248,7 @@ def test_a_rollback_by_hand_takes_no_input_for_a_command(team: Team) -> None:
         refused = team.job("rollback", "rollback", {"inputs.run": run, "inputs.reason": "x"})
         assert refused.outcome == "failure"
         assert "has to be" in refused.said
-        assert "Take back" not in refused.said
+        assert "Roll back" not in refused.said
     reason = "too slow; `touch owned` $(touch owned)"
     done = team.job("rollback", "rollback", {"inputs.run": "", "inputs.reason": reason})
     assert done.outcome == "success", done.said

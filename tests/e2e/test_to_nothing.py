@@ -100,7 +100,7 @@ def test_a_region_that_a_deployment_made_goes_only_when_that_is_said(up: Place) 
     assert _census(up) == whole
 
     with Terminal(up, ("rollback", "--to-nothing")) as person:
-        person.wait_for("Take back deployment")
+        person.wait_for("Roll back deployment")
         assert f"deployment-bucket-{NEW}" in person.said
         assert "every version of every object" in " ".join(person.said.split())
         person.press("n\n")

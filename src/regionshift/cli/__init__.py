@@ -17,8 +17,16 @@ from regionshift.machine import collect_garbage_less
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ERROR = "error"
 _PLAIN_SIGNS = "plain-signs"
-# What tables and bars say with signs that not every terminal has must still be told apart there.
-_SIGNS = {"✓": "+", "✗": "x", "–": "-", "…": "~", "→": ">", "·": ".", "━": "-", "×": "x", "╸": "-", "╺": "-"}
+# Signs of tables that some terminals lack, and the plain signs that stand for them there.
+_SIGNS = {
+    "✓": "+",
+    "✗": "x",
+    "–": "-",
+    "…": "~",
+    "→": ">",
+    "·": ".",
+    "×": "x",
+}
 
 
 def main() -> NoReturn:
@@ -34,13 +42,13 @@ def main() -> NoReturn:
             stream.flush()
         except BrokenPipeError:  # whoever read it is gone
             continue
-        except OSError:  # what was said is lost, as on a full disk
+        except OSError:  # the output is lost, as on a full disk
             code = code or EXIT_FAILED
     os._exit(code)
 
 
 def command() -> int:
-    """Run the command line of this process; gives its exit code."""
+    """Run the command line of this process; returns its exit code."""
     settle(os.environ, (sys.stdout, sys.stderr))
     collect_garbage_less()
     from regionshift.cli.app import app
@@ -50,10 +58,10 @@ def command() -> int:
 
 
 def settle(variables: MutableMapping[str, str], streams: Iterable[object]) -> None:
-    """Once, before anything else: for this process and, through ``variables``, for those that it starts."""
+    """Prepare this process and, through ``variables``, the processes that it starts. Called once, before all else."""
     variables.update(without_proxy(variables))
     variables.update(_warnings_told(variables))
-    # A warning of a library is nothing that a person can mend here, so none may end a command half-way.
+    # No warning of a library may end a command: whoever runs it cannot fix the library.
     warnings.filters[:] = [  # type: ignore[index]  # typeshed calls the list a sequence
         ("ignore", *each[1:]) if each[0] == _ERROR else each for each in warnings.filters
     ]
@@ -64,23 +72,23 @@ def settle(variables: MutableMapping[str, str], streams: Iterable[object]) -> No
 
 
 def without_proxy(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables that keep what goes to this machine from a proxy; what they held stays in them.
+    """Return the variables that keep requests to this machine from a proxy, with the hosts that they had before.
 
-    The engine, its program and the embedded AWS speak over loopback. Of the readers of these variables some know
-    one spelling only (gRPC, "Environment Variables": ``grpc_proxy``, ``no_grpc_proxy`` before ``no_proxy``), and
-    some the upper case first (Go, net/http ProxyFromEnvironment), so both get all.
+    The engine, its program and the embedded AWS speak over loopback. Readers of these variables differ: gRPC reads
+    only lower case, and ``no_grpc_proxy`` before ``no_proxy`` (gRPC, "Environment Variables"). Go reads upper case
+    first (net/http ProxyFromEnvironment). So both spellings get all hosts.
     """
     held = [host for name in ("no_proxy", "NO_PROXY") for host in _hosts(variables.get(name, ""))]
     both = ",".join(dict.fromkeys([*held, *LOOPBACK]))
     found = {"no_proxy": both, "NO_PROXY": both}
-    if "no_grpc_proxy" in variables:  # where it is set, gRPC does not look at the others
+    if "no_grpc_proxy" in variables:  # then gRPC does not read the others
         own = [*_hosts(variables["no_grpc_proxy"]), *LOOPBACK]
         found["no_grpc_proxy"] = ",".join(dict.fromkeys(own))
     return found
 
 
 def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
-    """For what the terminal's encoding lacks: one plain sign each, so that columns stay as wide; else a `?`."""
+    """Replace each sign that the terminal's encoding lacks by a plain one as wide, or by a `?`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

@@ -1,5 +1,4 @@
-"""`regionshift bootstrap`: the place for states, and the roles of a pipeline; once an account, and again when settings
-change."""
+"""`regionshift bootstrap`: the state bucket and the roles of a pipeline, once for each account."""
 
 from __future__ import annotations
 
@@ -48,7 +47,7 @@ def run_bootstrap(
     allow_broadening: Collection[str] = (),
     gitlab: str | None = None,
 ) -> int:
-    """Show, ask, make, and say what belongs into the settings file."""
+    """Plan, ask, create, and show what the settings file needs."""
     with opened_bootstrap(choices, repository, region, take_over=take_over, gitlab=gitlab) as session:
         parts = (session.account, session.pipeline)
         with working(choices, "planning"):
@@ -80,7 +79,7 @@ def run_bootstrap(
 
 
 def _show(choices: Choices, plan: Plan) -> None:
-    """A plan, with what IAM has once for all regions named so; of a first one how much it makes of what."""
+    """Show a plan. Resources of IAM have no region; the first plan of all is only counted by type."""
     if choices.as_json:
         return
     changes = [
@@ -105,7 +104,7 @@ def _show(choices: Choices, plan: Plan) -> None:
 
 
 def _told(choices: Choices, session: BootstrapSession, plan: Plan, given: Mapping[str, str]) -> int:
-    """What was made, and what of it the settings file has to say; written there when that is wanted."""
+    """Show what was created and the settings that name it, and write them into the file if wanted."""
     config, screen = session.config, console(choices)
     roles = {role.value: role.arn(config) for role in PipelineRole} if config.pipeline.repository else {}
     lines = [f"{path}: {value}" for path, value in given.items()]
@@ -113,7 +112,7 @@ def _told(choices: Choices, session: BootstrapSession, plan: Plan, given: Mappin
         screen.print(f"  {role:<8} {arn}")
     written = False
     if given:
-        screen.print("What the settings have to say now:")
+        screen.print("The settings need:")
         for line in lines:
             screen.print(f"  {line}")
         wanted = choices.yes or (
@@ -126,7 +125,7 @@ def _told(choices: Choices, session: BootstrapSession, plan: Plan, given: Mappin
 
 
 def _written(choices: Choices, given: Mapping[str, str]) -> bool:
-    """Write ``given`` into the settings file; False, with a word to the reader, where that cannot be done exactly."""
+    """Write ``given`` into the settings file; False, with the reason shown, when the file cannot be edited exactly."""
     text = choices.config.read_bytes().decode()
     try:
         changed = set_values(text, given)
@@ -139,7 +138,7 @@ def _written(choices: Choices, given: Mapping[str, str]) -> bool:
 
 
 def run_bootstrap_destroy(choices: Choices, *, allow_data_loss: bool) -> int:
-    """Take the environment's pipeline down, and what the account has too when nobody else needs it."""
+    """Delete the pipeline of the environment, and the account's part when no other environment needs it."""
     screen = console(choices)
     with opened_bootstrap(choices) as session:
         account, own = session.identities
@@ -161,7 +160,7 @@ def run_bootstrap_destroy(choices: Choices, *, allow_data_loss: bool) -> int:
             confirm_by_name(choices, session.config)
             changes_of_this_command().begin()
         if not others and session.is_inside:
-            # The bucket goes, so the state leaves it first. From here on this machine alone can go on.
+            # The state leaves the bucket before the bucket is deleted. From here on only this machine can continue.
             bootstrap.move_state(store, session.aside(), bootstrap.state_object(account))
     with opened_bootstrap(choices) as session, shown(choices, f"destroy {plan.environment}", plan) as view:
         deleted = 0

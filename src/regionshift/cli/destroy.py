@@ -1,4 +1,4 @@
-"""`regionshift destroy`: show, ask for the name, take down, and look that it is gone."""
+"""`regionshift destroy`: show what will be deleted, ask for the name, delete, and check that nothing is left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from regionshift.report.values import Plan
 
 
 def run_destroy(choices: Choices) -> int:
-    """Show, ask for the name, take down, and look that it is gone."""
+    """Show what will be deleted, ask for the name, delete, and check that nothing is left."""
     with opened(choices, locked=True) as session:
         environment = (
             session.environment.calling_left_out()
@@ -39,7 +39,7 @@ def run_destroy(choices: Choices) -> int:
         unclear = remains.killed or remains.half_done
         if unclear:
             aside(choices).print(
-                "What an earlier run made and did not write down is looked for, and goes too."
+                "Resources that an earlier run created and did not record are searched for and deleted too."
             )
         if plan.changes and not choices.yes:
             screen.print(_goes_with_it(environment, plan))

@@ -1,4 +1,4 @@
-"""`regionshift migrate`, `rollback` and `status`: one operation each, then what it said."""
+"""`regionshift migrate`, and `rollback` and `status` of a migration."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run_migrate(
                 aside(choices, asks=True).print(known_table(known))
             confirm(
                 choices,
-                f"Go on with {migration_id}, from {wanted.source} to {wanted.target}?",
+                f"Continue {migration_id}, from {wanted.source} to {wanted.target}?",
                 session.environment.config,
             )
         else:
@@ -93,7 +93,7 @@ def run_migrate(
                 session.environment.config,
             )
             if not choices.yes:
-                # Planned again when it begins, maybe much later: just this is what was agreed to.
+                # The migration plans again when it begins, and refuses any other plan than the confirmed one.
                 wanted = replace(wanted, confirmed=made.digest)
         report = _follow(choices, session, carrying, wanted)
     if choices.as_json:
@@ -125,7 +125,7 @@ def _require_startable(session: Session, wanted: operation.MigrationRequest, sho
     if digest:
         require_rights(config, session.catalog.store.find(digest).content, wanted.target)
     if shown["conflicts"] and config.migration.on_failure == "rollback":
-        # They keep it from being completed, so that it would be taken back in the end.
+        # With a conflict a migration is never completed, so all of it would be rolled back at its end.
         raise refused_for(
             shown["counts"]["conflict"], [(each["item"], each["reason"]) for each in shown["conflicts"]]
         )
@@ -166,7 +166,7 @@ def _go_on(wanted: operation.MigrationRequest) -> str:
     name = wanted.migration_id
     return (
         f"regionshift migrate --from {wanted.source} --to {wanted.target} --id {name}, "
-        f"or take it back: regionshift rollback {name}"
+        f"or undo it: regionshift rollback {name}"
     )
 
 
@@ -182,7 +182,7 @@ def _report(report: operation.Report) -> dict[str, Any]:
 
 
 def _regions(config: MigrationConfig, source: str | None, target: str | None) -> tuple[str, str]:
-    """From the primary to the first secondary, where nothing else is said.
+    """Return the source and the target: by default the primary and the first secondary.
 
     Raises:
         InputError: there is no secondary.
@@ -191,7 +191,7 @@ def _regions(config: MigrationConfig, source: str | None, target: str | None) ->
     others = [region for region in config.all_regions if region != source]
     if target is None and not others:
         raise InputError(
-            "There is no second region to carry to.",
+            "There is no second region to copy to.",
             where="regions.secondaries",
             remedy="name one in the settings, then: regionshift up",
             error_id="RS-REGION-001",
@@ -200,7 +200,7 @@ def _regions(config: MigrationConfig, source: str | None, target: str | None) ->
 
 
 def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
-    """Take a migration back."""
+    """Roll a migration back."""
     done = rollback_migration(choices, migration_id, reason)
     if choices.as_json:
         print_json(done.as_json)
@@ -210,7 +210,7 @@ def run_rollback(choices: Choices, migration_id: str, reason: str) -> int:
 def rollback_migration(
     choices: Choices, migration_id: str, reason: str, *, skipped: Skipped = ()
 ) -> TakenBack:
-    """Show a migration, ask, take it back, and show what became of it; as JSON the caller prints.
+    """Show a migration, ask, undo it, and show the result; the caller prints the JSON.
 
     Args:
         skipped: regions that get no call.
@@ -221,14 +221,14 @@ def rollback_migration(
         if not choices.as_json:
             aside(choices, asks=True).print(summary_table(found))
         require_takeable(carrying, migration_id)
-        confirm(choices, f"Take back what {migration_id} wrote in {region}?", session.environment.config)
+        confirm(choices, f"Undo what {migration_id} wrote in {region}?", session.environment.config)
         try:
             with shown(choices, f"rollback {migration_id}") as view:
                 followed = replace(carrying, listeners=view.listeners(session))
                 done = take_back(followed, session.journal, migration_id, reason, clock=time.monotonic)
         except KeyboardInterrupt:
             raise Interrupted(
-                f"Interrupted: taking {migration_id} back goes on inside AWS with the batches that have begun.",
+                f"Interrupted: AWS finishes the batches of the rollback of {migration_id} that have begun.",
                 where=region,
                 remedy=f"regionshift status {migration_id} shows how far it is; to finish: "
                 f"regionshift rollback {migration_id}",
@@ -255,7 +255,7 @@ def run_migration_status(choices: Choices, migration_id: str, *, verify: bool = 
     else:
         facts = {"started": instant(found["started"]), "ended": instant(found["ended"] or "not yet")}
         if undone:
-            facts["taken back"] = f"{instant(undone['timestamp'])}, {undone['reason'] or 'no reason given'}"
+            facts["rolled back"] = f"{instant(undone['timestamp'])}, {undone['reason'] or 'no reason given'}"
         console(choices).print(summary_table(found, facts))
         if proven:
             console(choices).print(proven_table(asdict(proven)))

@@ -64,7 +64,7 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
         screen = console(choices)
         if said:
             aside(choices).print(run_facts_table(facts))
-        old = f"{source} is retired" if retired else f"{source} is a secondary; to take it down: "
+        old = f"{source} is retired" if retired else f"{source} is a secondary; to delete it: "
         old += "" if retired else f"{moves.command_of(source, target)} --retire --allow-data-loss"
         screen.print(f"{target} is the primary, {old}")
         if left:
@@ -73,7 +73,7 @@ def run_move(choices: Choices, source: str, target: str, *, retire: bool, allow_
 
 
 def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> RegionshiftError:
-    """Why the old region is still there, in a sentence that does not say that nothing was changed."""
+    """Return an error that says why the old region still exists; the move itself has been done."""
     if isinstance(error, typer.Abort):
         return Interrupted(f"{region} was not retired: the question was not answered.")
     why = (
@@ -86,7 +86,7 @@ def _not_retired(error: RegionshiftError | typer.Abort, region: str) -> Regionsh
 
 
 def _begun(choices: Choices, source: str, target: str) -> str | None:
-    """The run to go on with: an open one, or a new one once its plan was shown and confirmed; None when moved."""
+    """Return the open run, or a new one after its plan was confirmed; None when the move is done already."""
     with opened(choices, locked=True, naming=(target,)) as session:
         if away := session.environment.scope.fenced:
             region = min(away)
@@ -102,7 +102,7 @@ def _begun(choices: Choices, source: str, target: str) -> str | None:
                 left = [phase for phase in moves.PHASES if phase not in done]
                 # The first that is left looks by itself when it begins.
                 moves.look(_tools(choices, session, target), source, target, left[1:], view.run_id)
-            # Whoever held the engine's own lock is dead: we hold the environment's.
+            # We hold the environment's lock, so no living process holds the engine's own.
             session.environment.engine.release_lock()
         elif session.environment.config.regions.primary == target:
             return None
@@ -129,7 +129,7 @@ def _show(choices: Choices, tools: RunTools, source: str, target: str) -> None:
 
 
 def _tools(choices: Choices, session: Session, target: str) -> RunTools:
-    remedy = f"name {target} yourself (in deployment.waves too, where they are written), then go on"
+    remedy = f"name {target} yourself (in deployment.waves too, where they are written), then run the command again"
     return tools_of(choices, session, remedy)
 
 
@@ -158,7 +158,7 @@ def _phases(
 
 
 def stop_move(choices: Choices, *, quiet: bool) -> int:
-    """Stop the open move, with what it copied itself taken back; ``quiet``: its JSON is not printed."""
+    """Stop the open move and undo its copies; ``quiet``: do not print the JSON."""
     with opened(choices, locked=True) as session:
         view = moves.unfinished(session.journal)
         if view is None:
@@ -169,7 +169,7 @@ def stop_move(choices: Choices, *, quiet: bool) -> int:
         screen.print(news.summary, style="red")
         topics(session, screen).on_news(view.run_id, news, deployed_releases(session.journal).regions_up)
     screen.print(
-        f"  → {target} stays in the settings as a secondary; without it: take it out there, then"
+        f"  → {target} stays in the settings as a secondary. To delete it, take it out of the settings, then run:"
         " regionshift up --allow-data-loss",
         style="dim",
     )
@@ -179,7 +179,7 @@ def stop_move(choices: Choices, *, quiet: bool) -> int:
 
 
 def _retire(choices: Choices, region: str, *, allow_data_loss: bool) -> bool:
-    """Take a region out of the environment, and out of the settings; what holds data only when it is allowed."""
+    """Delete a region from the environment and the settings; data only with --allow-data-loss."""
     remedy = f"take {region} out yourself (of deployment.waves too), then: regionshift up --allow-data-loss"
     with opened(choices, locked=True) as session:
         require_finished(session.journal)

@@ -1,4 +1,4 @@
-"""What every command works with, from what the person chose."""
+"""Open what a command works with: settings, session, topics."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def opened(
 ) -> Iterator[Session]:
     """As `open_session`, with what ``choices`` says of settings, endpoint and a held lock.
 
-    Damage of the state that is no obstacle, or was mended, is said at the end.
+    At the end it shows damage of the state that was repaired or does no harm.
     """
     opening = open_session(
         choices.config,
@@ -165,6 +165,6 @@ def _ask_before_breaking(choices: Choices) -> Callable[[Holder, MigrationConfig]
 
     def ask(holder: Holder, config: MigrationConfig) -> None:
         console(choices).print(f"The lock is held by {holder}.")
-        confirm(choices, "Is that process certainly dead, and shall its lock be broken?", config)
+        confirm(choices, "Is that process dead for certain? Then its lock is broken. Break it?", config)
 
     return ask

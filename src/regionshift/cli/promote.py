@@ -31,7 +31,7 @@ def run_promote(choices: Choices, new: str, *, lost: bool, plan_only: bool) -> i
             if (move := moves.unfinished(session.journal)) is None:
                 return code
             go_on = moves.command_of(*moves.ends_of(move))
-            console(choices).print(f"It was part of a move; go on with: {go_on}")
+            console(choices).print(f"It was part of a move; to continue: {go_on}")
             return EXIT_FAILED
         require_finished(session.journal)
         return _promote(choices, session, new, lost=lost, plan_only=plan_only)

@@ -28,7 +28,7 @@ from regionshift.runs.deployment_state import Outcome
 from regionshift.session import Session
 
 Resumed = int | Callable[[], int]
-"""The exit code, or what gives it in a session of its own, once that of `resume` is closed."""
+"""The exit code, or a function that returns it after the session of `resume` is closed."""
 
 
 def run_resume(choices: Choices, *, back: bool, run: str | None = None, hand_over: Path | None = None) -> int:
@@ -93,7 +93,7 @@ def _require_run(found: list[tuple[RunRow, RunView]], left: InOneRun | None, run
     takes_down = left.takes_down if left and left.run == meant else meant
     if run not in (meant, takes_down):
         raise Refused(
-            f"{run} is not what would be taken back: that is {meant or 'a migration, if anything'}.",
+            f"{run} is not the run that --back would roll back; that is {meant or 'a migration, if any'}.",
             where="--run",
             remedy="`regionshift status` names the open run and the next command",
             error_id="RS-RUN-011",
@@ -101,7 +101,7 @@ def _require_run(found: list[tuple[RunRow, RunView]], left: InOneRun | None, run
 
 
 def _was_ended(choices: Choices, journal: Journal, view: RunView, *, back: bool = False) -> int:
-    """What a job finds that is run again after all was done, or taken back."""
+    """Show how a run ended, for a job that runs again after its end."""
     if choices.as_json:
         print_json({"run": view.run_id, "outcome": view.outcome})
     else:
@@ -163,7 +163,7 @@ def _resumed(
 
 
 def _ended(choices: Choices, session: Session, *, back: bool) -> Resumed:
-    """What went in one run and was killed or ended half way, or a migration."""
+    """Continue or roll back an unfinished change in one run, or a migration."""
     left = in_one_run(session.journal)
     if left is None:
         migration = open_migration(tools_of(choices, session))
@@ -177,7 +177,7 @@ def _ended(choices: Choices, session: Session, *, back: bool) -> Resumed:
     if back and not left.takes_down:
         require_way_back(session.journal, left)
         return partial(_back_to_nothing, choices, left)
-    # What was allowed to be lost or opened was allowed for those settings.
+    # What was allowed counts only for the settings that it was allowed for.
     same = set(left.releases) == {session.environment.release().digest}
     return partial(_one_run, choices, left, UpOptions(same and left.allows_loss, was_begun=same))
 
@@ -190,7 +190,7 @@ def _waves(choices: Choices, session: Session, *, approving: str | None, back: b
 
 
 def _one_run(choices: Choices, left: InOneRun, options: UpOptions) -> int:
-    """The command that made it does the rest, by the settings as they are now: it plans, shows and asks."""
+    """Run the command that began it, with the settings as they are now: it plans, shows and asks."""
     _tell(choices, left, "continuing with the current settings")
     if left.kind == "destroy":
         return run_destroy(choices)
@@ -200,7 +200,7 @@ def _one_run(choices: Choices, left: InOneRun, options: UpOptions) -> int:
 
 
 def _back_to_nothing(choices: Choices, left: InOneRun) -> int:
-    """Before it there was nothing, so all that there is goes."""
+    """Delete the environment: nothing existed before this run."""
     _tell(choices, left, "nothing existed before it, so to undo it is to destroy the environment")
     return run_destroy(choices)
 

@@ -52,9 +52,9 @@ def run_deployment_rollback(
     with_data: bool = False,
     reason: str = "",
 ) -> int:
-    """Bring the regions that a deployment changed back to what each had, its migrations' data first if wanted.
+    """Roll a deployment back, region by region, and before it the data that migrations wrote, if wanted.
 
-    All is shown and asked before anything is taken back. Data goes first: what wrote it must still be there.
+    Shows everything and asks first. Data is undone first, while the roles that wrote it still exist.
     """
 
     def planned(session: Session, of: str | None) -> deploying.WayBack:
@@ -97,7 +97,7 @@ def run_deployment_rollback(
                 require_all_takeable(carrying, data)
         confirm(
             choices,
-            f"Take back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?",
+            f"Roll back deployment {way.undone}, {len(way.plan.changes)} resources{_also(data)}?",
             session.environment.config,
         )
         if not data:
@@ -112,7 +112,7 @@ def run_deployment_rollback(
                 print_json({"outcome": "data is not back", "data": taken_back})
             return EXIT_FAILED
     with opened(choices, locked=True, skipped=skipped) as session:
-        # Nobody held the lock for a moment, so it is planned again.
+        # The lock was free for a moment, so plan again.
         way = planned(session, way.undone)
         if way.plan.errors:
             raise PlanRefused(way.plan.errors)
@@ -121,7 +121,7 @@ def run_deployment_rollback(
 
 def say_what_the_settings_say(choices: Choices) -> None:
     aside(choices).print(
-        "The settings still say what was taken back: change them, or the next `up` brings it again.",
+        "The settings still have the change: undo it there, or the next `up` makes it again.",
     )
 
 
@@ -133,7 +133,7 @@ def _wants_back(choices: Choices, migration: str, config: MigrationConfig) -> bo
     said = f"Migration {migration} wrote data while that release ran."
     if choices.yes or not person_is_there():
         console(choices).print(
-            f"{said} It stays; --with-data takes it back too, as does: regionshift rollback {migration}",
+            f"{said} It stays. --with-data undoes it too, and so does: regionshift rollback {migration}",
         )
         return False
-    return ask(choices, f"{said} Take it back too?", config)
+    return ask(choices, f"{said} Undo that too?", config)

@@ -37,7 +37,7 @@ from regionshift.session import Session
 
 _GO_ON = (
     "`regionshift resume` begins it (with --yes where nobody can be asked),"
-    " `regionshift resume --back` takes back what was done"
+    " `regionshift resume --back` rolls back what was done"
 )
 
 
@@ -157,11 +157,11 @@ def _course_step(step: RunStep) -> CourseStep:
 
 
 def warn_of_fences(choices: Choices, session: Session) -> None:
-    """Try again to shut what could not be shut; whatever comes of it is said here and to the topics."""
+    """Try again to fence regions whose roles could not be denied everything; tell the terminal and the topics."""
     run_id, fences = shut_again(session.environment, session.journal)
     screen = console(choices)
     for fence in fences:
-        said = fence.warning or f"{fence.region} is shut now: all of its roles are denied everything"
+        said = fence.warning or f"{fence.region} is fenced now: all of its roles are denied everything"
         screen.print(said, style="red bold" if fence.warning else "green")
         news = News("promote", "error" if fence.warning else "success", said)
         topics(session, screen).on_news(run_id, news, deployed_releases(session.journal).regions_up)
@@ -174,10 +174,10 @@ def do_steps(
     run_id: str,
     known: Mapping[str, object] = MappingProxyType({}),
 ) -> int:
-    """Do what is left of an open run, its steps in a table, and say how it ended; 0 when what was asked for is done.
+    """Do the remaining steps of an open run and show how it ended; returns 0 when it was done as asked.
 
     Args:
-        known: facts that were shown before it began; its JSON has them too.
+        known: facts that were shown before it began; the JSON repeats them.
     """
     journal, screen = session.journal, console(choices)
     with shown(choices, run.title) as view:
@@ -187,7 +187,7 @@ def do_steps(
         except Interrupted as error:
             going_back = saga_state(journal, run_id, run.steps).backward
             error.remedy = (
-                "regionshift resume continues to take it back"
+                "regionshift resume continues to roll it back"
                 if going_back
                 else "regionshift resume continues it, regionshift resume --back undoes it"
             )
@@ -227,7 +227,7 @@ def do_steps(
 
 
 def resume_steps(choices: Choices, session: Session, row: RunRow, view: RunView, *, back: bool) -> int:
-    """Go on with an open run of a kind that needs no more than its steps, or take it back.
+    """Continue an open run whose kind needs only its steps, or roll it back.
 
     Raises:
         Refused: all of its steps are done, so that only its end is left.
@@ -274,7 +274,7 @@ def driver(
 def _approval(
     choices: Choices, environment: Environment, approving: str | None
 ) -> Callable[[WaveStep], bool]:
-    """A person at the terminal is asked whatever --yes says: what nobody looks at is no approval."""
+    """Return the function that asks for an approval. It asks also with --yes, except for ``approving``."""
 
     def approve(step: WaveStep) -> bool:
         if choices.yes and step.name == approving:
@@ -302,7 +302,7 @@ def _approval(
 
 
 def step_line(step: WaveStep, phase: str, said: Mapping[str, object]) -> Text | None:
-    """What a person is to know of a step beside that it ended: which regions are down, what it had to rely on."""
+    """Return what else to say when a step ended: regions that are down, alarms without data."""
     if phase != "after":
         return None
     regions = said.get("regions")

@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 
 def console(choices: Choices) -> Screen:
-    """Where words go: with --json standard output belongs to the JSON alone."""
+    """The screen for text: standard output, or standard error with --json."""
     return screen_of(stderr=choices.as_json)
 
 
 def aside(choices: Choices, *, asks: bool = False) -> Screen:
-    """Where it is said what goes on meanwhile: as `console`, with --quiet nowhere.
+    """The screen for progress and details: as `console`, with --quiet none.
 
     Args:
-        asks: a person who is asked decides by it, so that it is shown unless --yes was given too.
+        asks: a question follows that is answered by it; then it is hidden only with --yes too.
     """
     is_hidden = choices.quiet and (choices.yes or not asks)
     return _silent() if is_hidden else console(choices)
@@ -57,10 +57,9 @@ def screen_of(*, stderr: bool) -> Screen:
 
 
 def console_for_log(choices: Choices) -> Screen:
-    """Where a line goes that is no result, as of the log: standard error.
+    """The screen for lines of the log: standard error.
 
-    Where that and standard output are terminals, it is the screen of standard output: only that can take a line
-    above what moves on it.
+    If both are terminals, it is the screen of standard output, which can print a line above a moving view.
     """
     screen, errors = console(choices), screen_of(stderr=True)
     return screen if screen.is_live and errors.is_live else errors
@@ -96,7 +95,7 @@ def _shell_word(value: str) -> str:
 
 
 def working(choices: Choices, what: str) -> Activity:
-    """Says that ``what`` goes on, as a context manager; on standard error where standard output is no terminal."""
+    """A context manager that shows that ``what`` is under way; on standard error if standard output is no terminal."""
     screen = aside(choices)
     return Activity(
         screen if screen.is_live or choices.quiet else screen_of(stderr=True), what, time.monotonic
@@ -113,7 +112,7 @@ def show_plan(choices: Choices, plan: Plan) -> None:
 
 
 class NotConfirmed(Refused):
-    """A person was asked, and did not say yes."""
+    """The answer to the question was not yes."""
 
     error_id = "RS-USAGE-002"
 
@@ -135,7 +134,7 @@ def confirm(choices: Choices, question: str, config: MigrationConfig) -> None:
 
 
 def ask(choices: Choices, question: str, config: MigrationConfig) -> bool:
-    """Ask a person at the terminal, until the answer is yes or no; what was typed before the question is no answer."""
+    """Ask at the terminal until the answer is yes or no. Text that was typed before the question is dropped."""
     while True:
         answer = _answer(choices, f"{_about(config)}{question} [y/N]", default="").strip()
         if answer.lower() in ("y", "yes"):
@@ -151,7 +150,7 @@ def confirm_by_name(choices: Choices, config: MigrationConfig) -> None:
         return
     _require_person()
     name = config.suffix
-    answer = _answer(choices, f"{_about(config)}Type the environment's name ({name}) to go on")
+    answer = _answer(choices, f"{_about(config)}Type the environment's name ({name}) to continue")
     if answer != name:
         raise NotConfirmed(
             f"{answer!r} is not the name of this environment; nothing was changed.",

@@ -50,7 +50,7 @@ _Done = TypeVar("_Done")
 def run_preview(
     choices: Choices, options: UpOptions, comment: Path | None = None, sarif: Path | None = None
 ) -> int:
-    """The plan, and nothing else; where something stands in the way it ends as `up` would.
+    """Show the plan and change nothing; ends with the exit code that `up` would have.
 
     Args:
         comment: the file that gets what is shown, or why there is no plan, as Markdown.
@@ -154,7 +154,7 @@ _AFTER_FAILED_CHECKS = (
 
 
 def _nothing_elsewhere(choices: Choices, planned: UpPlan) -> int:
-    """The regions that are called stand as they should; 1 when one that is down does not."""
+    """Nothing to change in the regions that get calls; returns 1 when a skipped region is behind."""
     behind = planned.left_behind
     if choices.as_json:
         print_json({"changes": [], "findings": as_data(planned.plan.findings), "left_behind": behind})
@@ -166,7 +166,7 @@ def _nothing_elsewhere(choices: Choices, planned: UpPlan) -> int:
 
 
 def _planned(choices: Choices, session: Session, options: UpOptions) -> UpPlan:
-    """What `preview` shows and `up` does. Raises as `plan_up`; all that was found is shown."""
+    """Return what `preview` shows and `up` does. Raises as `plan_up`, after it showed the findings."""
     screen = console(choices)
     try:
         with working(choices, "planning"):
@@ -194,7 +194,7 @@ def up_in_waves(
     refresh: bool = False,
     despite_alarms: bool = False,
 ) -> int:
-    """Do what was planned, wave by wave; what ``plan`` opens, loses, costs and found stands in the JSON of its end."""
+    """Deploy wave by wave; the JSON at the end has the new rights, losses, costs and findings of ``plan``."""
     deployed = deployed_releases(session.journal)
     terms = terms_of(session.environment.config, refresh=refresh, allow_data_loss=allow_data_loss)
     intent = begun_under(
@@ -220,17 +220,17 @@ def resume_waves(
     seen = session.journal.view(run_id)
     if not choices.as_json:
         aside(choices).print(f"{seen.kind.capitalize()} {run_id}: {verdict(state)}")
-    # Who resumes a run that a person turned back asks for the rest of the way back.
+    # To resume a run that a person turned back means to finish the rollback.
     return ended(choices, session, state, seen.kind, back=back or seen.was_turned), seen.kind
 
 
 def handing_over(
     choices: Choices, session: Session, file: Path | None, work: Callable[[], _Done], *, after: int = 0
 ) -> _Done | int:
-    """Do ``work``, for a pipeline whose next job goes on; gives what it gives, its exit code mostly.
+    """Do ``work`` and return its result; for a pipeline whose next job continues.
 
-    Where a wave behind the wave ``after`` waits for a person, that is 0, and ``file`` gets two lines: the run, and the
-    wave's number. They have the form of GitHub's outputs and of GitLab's reports of variables, NAME=VALUE.
+    If a wave later than ``after`` waits for a person, returns 0 and adds two lines to ``file``: the run and the wave's
+    number. They have the form NAME=VALUE, as GitHub's outputs and GitLab's dotenv reports do.
     """
     try:
         return work()
@@ -256,7 +256,7 @@ def ended(
     *,
     back: bool = False,
 ) -> int:
-    """Show how a deployment ended; 0 when what was asked for was done, which with ``back`` is to take it back."""
+    """Show how a deployment ended; returns 0 when it succeeded, or with ``back`` when it was rolled back."""
     regions = state.said_per_region(kind)
     if choices.as_json:
         print_json({"outcome": verdict(state), "regions": regions, "failed": state.failed, **more})

@@ -1,4 +1,4 @@
-"""What goes on and since when: a line for work of one kind, the table of a run; in a log a line now and then."""
+"""Progress: a line for work of one kind, a view of a run. In a log both are lines, at least every 15 s."""
 
 from __future__ import annotations
 
@@ -317,7 +317,7 @@ class CourseView(_MovingView):
                 work.done, work.total, work.now = done, total, {"": what}
 
     def lines(self, most: int | None) -> Iterator[RenderableType]:
-        """All of it, in at most ``most`` lines: the sum, what goes on, what failed first, and what comes next."""
+        """The view in at most ``most`` lines: the sum, the present step, a table with failures first, the next step."""
         with self._guard:
             rows = self._rows()
             ranks = {row: self._rank(row) for row in rows}

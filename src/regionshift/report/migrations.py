@@ -1,4 +1,4 @@
-"""Migrations for a person at a terminal: plan, progress, what was copied and proven, what was taken back."""
+"""Migrations at a terminal: the plan, what was copied and proven, what was undone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _KINDS = (("new", "green"), ("changed", "yellow"), ("same", "dim"), ("conflict",
 _MOST_NAMED = 20
 _OF_A_REASON = 3
 _IF_UNPROVEN = {
-    "rollback": "an item that cannot be proven: everything that was written goes back",
-    "stop": "an item that cannot be proven: everything stays as it is then, until somebody decides",
+    "rollback": "if an item cannot be proven, everything that was written is undone",
+    "stop": "if an item cannot be proven, the migration stops there until you decide",
 }
 _STATUS = {"completed": "green", "rolled_back": "yellow", "incomplete": "red"}
 
@@ -134,7 +134,7 @@ def summary_table(
 
 
 def known_table(metadata: Mapping[str, Any]) -> RenderableType:
-    """What a migration that was begun before carries, from where to where, before it goes on."""
+    """What an unfinished migration copies, from where to where; shown before it continues."""
     planned = metadata.get("plan") or {}
     rows = {
         "migration": str(metadata.get("migration_id")),
@@ -156,7 +156,7 @@ def _verdict(metadata: Mapping[str, Any], has_problems: bool) -> str:
     name = metadata.get("migration_id")
     status = str(metadata.get("status"))
     if status == "rolled_back" and has_problems:
-        return "rolled back: not every item could be proven, so everything that was written is taken back"
+        return "rolled back: not every item could be proven, so everything that was written was undone"
     if status in ("completed", "rolled_back"):
         return status.replace("_", " ")
     return f"{status}: run migrate again with --id {name}, or: regionshift rollback {name}"

@@ -66,7 +66,7 @@ def test_a_role_that_cannot_be_shut_is_told_remembered_and_shut_by_a_later_up(
         assert site.run("up", "--yes", "--no-validate") == 0
         assert f"{old} is NOT shut" in _said(capsys)
     assert site.run("up", "--yes", "--no-validate") == 0
-    assert f"{old} is shut now" in _said(capsys)
+    assert f"{old} is fenced now" in _said(capsys)
     assert site.look().fences == sorted(site.roles(old))
     assert site.run("status", "--json") == 1
     status = json.loads(capsys.readouterr().out)
