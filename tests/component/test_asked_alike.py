@@ -149,7 +149,7 @@ class Scene:
         self.project = f"asked{uuid.uuid4().hex[:8]}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Buckets:
     """The model's engine; whatever it creates in a region brings the region's deployment bucket."""
 
