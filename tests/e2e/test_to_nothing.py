@@ -175,7 +175,7 @@ def test_what_a_migration_wrote_since_is_offered_and_goes_back_with_the_release(
 
     # A person who wants the data back and then thinks better of it has changed nothing at all.
     with Terminal(up, ("rollback",)) as person:
-        person.wait_for("Migration with-it wrote data while that release ran. Take it back too? [y/N]:")
+        person.wait_for("Migration with-it wrote data while that release ran. Undo that too? [y/N]:")
         person.press("y\n")
         person.wait_for("and what with-it wrote? [y/N]:")
         person.press("n\n")
