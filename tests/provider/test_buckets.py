@@ -35,7 +35,7 @@ def test_a_bucket_goes_with_all_its_versions_only_when_asked(lab: Lab) -> None:
 def test_a_bucket_of_somebody_else_is_never_taken_over(lab: Lab) -> None:
     name = f"{lab.unique}-theirs-123456789012"
     lab.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": lab.region})
-    with pytest.raises(grpc.RpcError, match="was not made by this environment"):
+    with pytest.raises(grpc.RpcError, match="exists and does not belong to this environment"):
         lab.create(_BUCKET, {"bucket": name})
 
 
