@@ -4,7 +4,7 @@ Marks stand in a comment on the line before a block, and mean it alone, but the 
 
 ``<!-- begins with: X -->``   where the page's commands are run: a beginning of tests/e2e/test_doc_pages.py
 ``<!-- settings -->``         the block of YAML goes into the settings, as its reader would type it there
-``<!-- ends with: N -->``     the exit code of the block's only command
+``<!-- ends with: N -->``     the exit code of the block's only command; ``N or M`` where it depends on the time
 ``<!-- not run: WHY -->``     the block needs an account, say; its commands are parsed all the same
 """
 
@@ -36,7 +36,7 @@ class Block:
     text: str
     line: int
     begins_with: str = ""
-    ends_with: int = 0
+    ends_with: tuple[int, ...] = (0,)
     not_run: str = ""
     settings: bool = False
 
@@ -61,7 +61,7 @@ def blocks_of(page: Path) -> list[Block]:
                 textwrap.dedent(fence[3]).rstrip("\n"),
                 text.count("\n", 0, fence.start()) + 1,
                 begins_with,
-                int(marks.get("ends with") or 0),
+                tuple(map(int, (marks.get("ends with") or "0").split(" or "))),
                 marks.get("not run") or "",
                 "settings" in marks,
             )

@@ -161,7 +161,7 @@ def test_blocks_are_read_with_their_marks(tmp_path: Path) -> None:
         "   <!-- settings -->\n   ```yaml\n   a: 1\n   ```\n\n<!-- not run: why -->\n```sh\nmake x\n```\n"
     )
     assert blocks_of(page) == [
-        Block("sh", "regionshift up", 4, begins_with="nothing", ends_with=3),
+        Block("sh", "regionshift up", 4, begins_with="nothing", ends_with=(3,)),
         Block("yaml", "a: 1", 11, begins_with="nothing", settings=True),
         Block("sh", "make x", 16, begins_with="nothing", not_run="why"),
     ]

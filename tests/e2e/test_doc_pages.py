@@ -76,8 +76,9 @@ def _run(block: Block) -> str:
     told = f"echo '== line {block.line}'"
     if block.settings:
         return f"{told}\n{TYPED} <<'TXT'\n{block.text}\nTXT"
-    if block.ends_with:
-        return f"{told}\nended=0\n{block.text} || ended=$?\n[ $ended = {block.ends_with} ]"
+    if block.ends_with != (0,):
+        codes = "|".join(map(str, block.ends_with))
+        return f"{told}\nended=0\n{block.text} || ended=$?\ncase $ended in {codes}) ;; *) false ;; esac"
     return f"{told}\n{block.text}"
 
 
