@@ -112,3 +112,13 @@ def test_keys_and_state_beside_the_settings_are_kept_out_of_git(
     subprocess.run(["git", "add", "--all"], check=True)
     held = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout
     assert held.split() == ["regionshift.yaml"]
+
+
+def test_init_writes_nothing_that_the_settings_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(app, ["init", "--account", "123", "--primary", "eu-wset-1"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "2 mistakes" in told and "123" in told and "did you mean eu-west-1" in told
+    assert list(tmp_path.iterdir()) == []

@@ -214,6 +214,8 @@ def test_explain_prints_an_entry_a_rule_and_a_runbook() -> None:
     assert (rule["id"], rule["page"]) == ("RS-IAM-001", RULES["RS-IAM-001"].page)
     said = CliRunner().invoke(app, ["explain", "orders-dead-letters-eu-west-1-dev"]).stdout
     assert said.startswith("dead-letters\n") and "What to look at" in said
+    said = CliRunner().invoke(app, ["explain", "orders-function-errors-eu-west-1-dev"]).stdout
+    assert "regionshift validate --region eu-west-1" in said and "REGION" not in said
     listed = CliRunner().invoke(app, ["explain"]).stdout
     assert all(each in listed for each in (*CATALOGUE, *RULES, *RUNBOOKS))
 

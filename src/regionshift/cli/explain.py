@@ -13,6 +13,7 @@ from regionshift.errors import EXIT_INPUT, EXIT_REFUSED, InputError
 from regionshift.iam.findings import RULES, PolicyRule
 from regionshift.infrastructure.runbooks import RUNBOOKS, Runbook, runbook_of
 from regionshift.report.printer import Screen
+from regionshift.settings.regions import all_regions
 
 _NEAREST = 3
 _ALIKE = 0.8
@@ -35,7 +36,7 @@ def run_explain(choices: Choices, name: str | None) -> None:
         _show(choices, wanted, asdict(rule), _of_rule(rule))
     elif (found := runbook_of(name)) is not None:
         kind, runbook = found
-        _show(choices, kind, asdict(runbook), _of_alarm(runbook))
+        _show(choices, kind, asdict(runbook), _of_alarm(runbook, name))
     else:
         known = {each.upper(): each for each in (*CATALOGUE, *RULES, *RUNBOOKS)}
         nearest = [
@@ -107,9 +108,11 @@ def _of_rule(rule: PolicyRule) -> dict[str, Sequence[str]]:
     }
 
 
-def _of_alarm(runbook: Runbook) -> dict[str, Sequence[str]]:
+def _of_alarm(runbook: Runbook, alarm: str) -> dict[str, Sequence[str]]:
+    """Fill in the region, where the full name of the alarm says it."""
+    region = next((each for each in all_regions() if each in alarm.lower()), "REGION")
     return {
         "What it means": (runbook.meaning,),
-        "What to look at": runbook.look_at,
-        "What to do": runbook.steps,
+        "What to look at": [line.replace("REGION", region) for line in runbook.look_at],
+        "What to do": [line.replace("REGION", region) for line in runbook.steps],
     }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from regionshift.cli.options import Choices
 from regionshift.cli.show import (
     console,
@@ -14,7 +17,13 @@ from regionshift.surroundings import ProjectFiles
 def run_init(
     choices: Choices, project: str, environment: str, primary: str, secondaries: tuple[str, ...]
 ) -> None:
-    """Write a commented settings file; never over one that is there."""
+    """Write a commented settings file; never over one that is there.
+
+    Raises:
+        SettingsError: an option has a value that the settings do not allow; nothing was written.
+    """
+    from regionshift.settings.load import load_config
+    from regionshift.settings.mistakes import SettingsError
     from regionshift.settings.schema import schema_text
     from regionshift.settings.template import LOCAL_SCHEMA, settings_template
 
@@ -34,6 +43,17 @@ def run_init(
         target=choices.target or "local",
         regions=(primary, *secondaries),
     )
+    with TemporaryDirectory() as folder:
+        trial = Path(folder, path.name)
+        trial.write_text(text, encoding="utf-8")
+        try:
+            load_config(trial, {}, {})
+        except SettingsError as error:
+            raise SettingsError(
+                error.mistakes,
+                where="the options of init",
+                remedy="Correct the options; nothing was written.",
+            ) from None
     schema = path.parent / LOCAL_SCHEMA
     ProjectFiles(path).make_home()
     schema.write_text(schema_text(), encoding="utf-8")

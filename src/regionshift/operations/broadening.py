@@ -102,13 +102,11 @@ def made_findings(steps: Sequence[ResourceStep], standing: Collection[str]) -> l
     )
     unknown = sum(isinstance(policy, Unreadable) for policy in given)
     where = sorted({str(each.step.region) for each in new})
-    said = f"{roles} roles with {rights} permissions are made in "
+    said = f"{roles} new roles with {rights} permissions in "
     said += f"{len(where)} regions" if len(where) > 1 else where[0]
     if unknown:
         said += f"; what {unknown} of their {len(given)} policies allow is known when what they name is made"
-    return [
-        Finding("rights", "info", said, None, "nothing: where nothing stands, nobody gets more than before")
-    ]
+    return [Finding("rights", "info", said, None, "nothing to do: no existing role gets more rights")]
 
 
 def allowed(growth: Iterable[Growth], ids: Collection[str]) -> tuple[tuple[Growth, ...], list[Finding]]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from regionshift.infrastructure.runbooks import runbook_of
 from regionshift.journal.events import RunSummary
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder, holder_to_json, living_holder
@@ -218,7 +219,9 @@ class StatusReport:
             yield StatusProblem("silent region", f"{region} does not answer: {said}", self._around(region))
         for alarm in self.signals.red:
             said = f"{alarm} is in ALARM since {instant(alarm.since)}"
-            yield StatusProblem("red alarm", said, f"regionshift validate --region {alarm.region}")
+            # An alarm of the user's own has no runbook.
+            go_on = f"explain {alarm.name}" if runbook_of(alarm.name) else f"validate --region {alarm.region}"
+            yield StatusProblem("red alarm", said, f"regionshift {go_on}")
         for region, checks in self.checks.items():
             for each in checks.failed:
                 said = f"{each.check} [{region}] failed at {instant(checks.at)}: {each.detail}"
@@ -251,7 +254,7 @@ class StatusReport:
                 )
         rows = (row for run in self.unfinished if run.running for row in rows_named(run.kind))
         if self.migrations_unread and not any(row.takes_records for row in rows):
-            yield StatusProblem("unread migration", self.migrations_unread)
+            yield StatusProblem("unread migration", self.migrations_unread, "regionshift validate")
 
     def _late(self) -> Iterator[StatusProblem]:
         for region, behind in self.signals.replication.items():

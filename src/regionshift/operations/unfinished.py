@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from regionshift.carriers.transport import S3Error
 from regionshift.errors import Refused, RegionshiftError, WorkFailed
 from regionshift.journal.events import RunSummary, RunView
 from regionshift.journal.journal import Journal
@@ -351,6 +352,11 @@ def all_migrations(tools: RunTools, without: Collection[str] = ()) -> tuple[Sequ
     try:
         with tools.carrying() as carrying:
             known, unread = known_migrations(carrying, regions)
+    except S3Error as error:
+        gone = (
+            "a deployment bucket of the state is not in this account" if error.code == "NoSuchBucket" else ""
+        )
+        return [], f"Migrations could not be read: {gone or error.message}"
     except RegionshiftError as error:
         return [], f"Migrations could not be read: {error.message}"
     return [{**asdict(each), "settled": each.settled} for each in known], _unread(unread)

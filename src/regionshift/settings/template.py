@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from regionshift.settings.regions import partition_of
+from regionshift.settings.regions import all_regions, partition_of
 
 LOCAL_SCHEMA = ".regionshift/regionshift.schema.json"
 """Where ``init`` puts the JSON Schema, from the settings file's folder."""
@@ -26,13 +26,15 @@ def settings_template(
 ) -> str:
     """The text of a new, valid settings file; the first of ``regions`` is the primary."""
     primary, *secondaries = regions
+    # An unknown region is found where the settings are read.
+    partition = partition_of(primary) if primary in all_regions() else "aws"
     values = {
         "schema": schema,
         "project": json.dumps(project),
         "environment": json.dumps(environment),
         "account": json.dumps(account),
         "target": target,
-        "boundary": f"arn:{partition_of(primary)}:iam::{account}:policy/boundary",
+        "boundary": f"arn:{partition}:iam::{account}:policy/boundary",
         "primary": primary,
         "secondaries": ", ".join(secondaries),
         "canary": secondaries[0] if secondaries else primary,

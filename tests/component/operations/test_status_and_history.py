@@ -207,6 +207,18 @@ def test_red_alarms_are_told_with_since_when() -> None:
     assert f"Alarms of {SECOND} are not known: AccessDenied" in told
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        (f"orders-function-errors-{FIRST}-dev", f"regionshift explain orders-function-errors-{FIRST}-dev"),
+        ("checkout-latency", f"regionshift validate --region {FIRST}"),
+    ],
+)
+def test_a_red_alarm_names_its_runbook_where_it_has_one(name: str, command: str) -> None:
+    red = Signals((RedAlarm(name, FIRST, "2026-05-01T09:00:00+02:00"),))
+    assert StatusReport(PLACE, {}, signals=red).next_command == command
+
+
 class CloudWatch:
     """Every alarm of the settings as it should be, and the first of them in ALARM."""
 
