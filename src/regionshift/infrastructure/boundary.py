@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from regionshift.infrastructure import carried
+from regionshift.infrastructure.carried import services as carried_services
 from regionshift.infrastructure.policies.function import METRIC_NAMESPACE, SEE_BUCKET
 from regionshift.infrastructure.policies.packing import length
 from regionshift.infrastructure.policies.services import READ_SOURCE, WRITE_REPLICAS
@@ -176,7 +176,7 @@ class _Bounds:
         """
         every, (arns, aliases) = [self.here.arn("kms", "key/*")], self.carried.carried_keys
         ours: Condition = {"StringEquals": self.here.tags("aws:ResourceTag")}
-        services = carried.services(self.config)
+        services = carried_services(self.config)
         carrying = self.here.through(*services)
         if not self.by_name:
             theirs = (f"{arn.rpartition(':')[0]}:key/*" for arn in arns)
