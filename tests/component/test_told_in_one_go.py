@@ -29,7 +29,7 @@ def _deploy(process: Process) -> _Told:
             told.append((news.event, news.status, sorted(regions)))
 
     try:
-        deploy(process.environment, process.journal, propose(process.environment), None, [Reader()])
+        deploy(process.environment, process.journal, propose(process.environment), [Reader()])
     except RegionshiftError:
         told.append(("", "raised", []))
     return told
