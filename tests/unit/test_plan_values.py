@@ -190,7 +190,7 @@ def test_what_is_not_named_is_counted_and_verbose_names_it() -> None:
     long = _in("us-east-1", values=(ValueChange("text", "x" * 500, "y"),))
     assert "… and 10 more: --verbose names them" in _shown(*many)
     made = _shown(*(_in("us-east-1", "create", f"n{number}") for number in range(50)))
-    assert "  50 resources: --verbose names them" in made.splitlines() and "more" not in made
+    assert "  create   50 iam/policy: --verbose names them" in made.splitlines() and "more" not in made
     assert all(f"n{number}-us-east-1" in _shown(*many, whole=True) for number in range(50))
     assert "x" * 500 not in _shown(long)
     assert "x… (500 characters; --verbose shows all) → y" in _shown(long)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ _OPERATIONS = {
 CHANGES = "What changes"
 _WHOLE = ("delete", "create")
 _MOST_NAMED = 40
+_MOST_KINDS = 12
 _MOST_ROWS = 8
 _LONGEST = 200
 _BEFORE_A_DIFFERENCE = 20
@@ -92,8 +94,7 @@ def _shown(section: PlanSection) -> RenderableType:
         lines.append(Text(f"{section.title}:", "bold"))
     lines += [line for entry in section.entries for line in entry.lines]
     if section.hidden:
-        more = f"… and {section.hidden} more" if section.entries else f"{section.hidden} resources"
-        lines.append(Text(f"  {more}: --verbose names them", "dim"))
+        lines.append(Text(f"  … and {section.hidden} more: --verbose names them", "dim"))
     return Group(*lines)
 
 
@@ -190,19 +191,35 @@ def _cost(cost: MonthlyCost) -> str:
 def _changes(plan: Plan, *, whole: bool, most: int | None) -> PlanSection:
     """Each change with its values, once for all regions where it is alike.
 
-    Changed resources come first. Deleted and created resources that do not fit are left out: the summary counts them.
+    Changed resources come first. Deleted or created resources that do not fit are counted by their kinds.
     """
     alike = folded(
         plan.changes, lambda each: each.region, lambda each: (each.op, each.type, each.name, each.urn)
     )
     told: list[Alike[Change]] = []
+    counted: list[PlanEntry] = []
     for ops in ([each for each in plan.counts() if each not in _WHOLE], *([each] for each in _WHOLE)):
         those = [each for each in alike if each.one.op in ops]
         room = len(those) if most is None else most - len(told)
-        told += those[:room] if len(those) <= room or ops[0] not in _WHOLE else []
-    entries = (PlanEntry(tuple(_change(each, plan.regions, whole=whole)), len(each.things)) for each in told)
-    hidden = len(plan.changes) - sum(len(each.things) for each in told)
-    return PlanSection(CHANGES, tuple(entries), hidden=hidden)
+        if len(those) > room and ops[0] in _WHOLE:
+            counted.append(_by_kind(ops[0], those))
+        else:
+            told += those[:room]
+    entries = [PlanEntry(tuple(_change(each, plan.regions, whole=whole)), len(each.things)) for each in told]
+    entries += counted
+    return PlanSection(
+        CHANGES, tuple(entries), hidden=len(plan.changes) - sum(each.count for each in entries)
+    )
+
+
+def _by_kind(operation: str, alike: Sequence[Alike[Change]]) -> PlanEntry:
+    """How many resources of each kind are created, or deleted."""
+    kinds = Counter(_kind(change.type) for each in alike for change in each.things)
+    said = [f"{number} {kind}" for kind, number in kinds.most_common(_MOST_KINDS)]
+    rest = kinds.total() - sum(number for _, number in kinds.most_common(_MOST_KINDS))
+    said += [f"{rest} others"] if rest else []
+    line = Text(f"  {operation:<8} ", _OPERATIONS.get(operation, ""))
+    return PlanEntry((line.append(f"{', '.join(said)}: --verbose names them", "default"),), kinds.total())
 
 
 def _change(alike: Alike[Change], everywhere: Sequence[str], *, whole: bool) -> Iterator[Text]:
