@@ -134,7 +134,7 @@ class Process:
 
     def resume(self, *, back: bool = False) -> None:
         """`regionshift resume`."""
-        with driver(_CHOICES, self.wired) as driving:
+        with driver(_CHOICES, self.wired, "resume") as driving:
             deploying.resume(driving, back=back)
 
     def rollback(self, run_id: str | None = None) -> None:
@@ -146,7 +146,7 @@ class Process:
         )
         assert not plan.errors, plan.errors
         run = self.journal.start("rollback", {**intent.facts.opening(intent.plan), "of": of})
-        with driver(_CHOICES, self.wired) as driving:
+        with driver(_CHOICES, self.wired, "rollback") as driving:
             driving.drive(run)
 
     # What can be asked of it
