@@ -1,4 +1,4 @@
-"""The provider's port answers its own user's processes alone, and reads no file but a release's artifact."""
+"""The provider's port answers its own user's processes alone, and reads only the artifacts of a release."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_no_file_is_read_but_what_a_release_named_as_it_was_then(tmp_path: Path)
     link = tmp_path / "link.zip"
     link.symlink_to(secret)
     for wrong in (_of(secret), _of(tmp_path, archive=True), _of(tmp_path / "none"), inside, _of(link)):
-        with pytest.raises(Refused, match="no file but a release's artifact") as refused:
+        with pytest.raises(Refused, match="only the artifacts of a release") as refused:
             files.require({"code": wrong})
         assert str(tmp_path) not in refused.value.message
     zipped.write_bytes(b"another")
@@ -271,13 +271,13 @@ def test_the_provider_takes_no_other_file_into_the_cloud(cloud: LocalCloud, tmp_
         allowed = {**settled, "code": Asset(rpc._special_archive_sig, "2", entries={"main.py": _text("x")})}
         stolen = [{**settled, "code": code} for code in (_of(secret), _of(secret, archive=True), whole)]
         for inputs in stolen:
-            with pytest.raises(grpc.RpcError, match="no file but a release's artifact"):
+            with pytest.raises(grpc.RpcError, match="only the artifacts of a release"):
                 lab.create(FUNCTION, inputs)
         functions = lab.client("lambda").list_functions()["Functions"]
         assert "thief" not in {each["FunctionName"] for each in functions}
         made = lab.create(FUNCTION, allowed)
         for inputs in stolen:
-            with pytest.raises(grpc.RpcError, match="no file but a release's artifact"):
+            with pytest.raises(grpc.RpcError, match="only the artifacts of a release"):
                 lab.update(made, inputs)
         kept = lab.client("lambda").get_function_configuration(FunctionName="thief")
         assert kept["CodeSha256"] == made.properties["codeSha256"]
