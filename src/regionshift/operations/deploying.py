@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeVar
 
 from regionshift.engine.engine import RunRecord
-from regionshift.errors import Refused
+from regionshift.errors import Interrupted, Refused
 from regionshift.journal.events import Event, RunSummary, RunView
 from regionshift.journal.journal import Journal, RunJournal
 from regionshift.operations.environment import Environment
@@ -128,7 +128,11 @@ def in_one_go(
 ) -> _ResultT:
     """Do ``work`` as the one step of ``run``, and close the run. Returns and raises what ``work`` does."""
     found: list[_ResultT] = []
-    drive(RunUnderWay(journal, run, replace(kind, work=lambda: found.append(work())), listeners))
+    try:
+        drive(RunUnderWay(journal, run, replace(kind, work=lambda: found.append(work())), listeners))
+    except Interrupted as stopped:
+        stopped.remedy = command_in_one_run(journal, journal.view(run.run_id))
+        raise
     return found[0]
 
 

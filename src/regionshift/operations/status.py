@@ -238,7 +238,9 @@ class StatusReport:
     def _half_done(self) -> Iterator[StatusProblem]:
         if half := self.half_done:
             said = f"The {half.kind} {half.run} ended half way ({half.outcome})"
-            yield StatusProblem("half-done run", f"{said}: regions may be between two releases", half.go_on)
+            is_first = not releases_among(self.regions)
+            left = "the environment is not complete" if is_first else "regions may be between two releases"
+            yield StatusProblem("half-done run", f"{said}: {left}", half.go_on)
         found = releases_among(self.regions)
         if len(found) > 1:
             each_of = "; ".join(f"{short(digest)} in {', '.join(where)}" for digest, where in found.items())

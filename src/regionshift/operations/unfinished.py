@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from regionshift.carriers.transport import S3Error
-from regionshift.errors import Refused, RegionshiftError, WorkFailed
+from regionshift.errors import Interrupted, Refused, RegionshiftError, WorkFailed
 from regionshift.journal.events import RunSummary, RunView
 from regionshift.journal.journal import Journal
 from regionshift.operations import moves
@@ -352,6 +352,8 @@ def all_migrations(tools: RunTools, without: Collection[str] = ()) -> tuple[Sequ
     try:
         with tools.carrying() as carrying:
             known, unread = known_migrations(carrying, regions)
+    except Interrupted:
+        raise
     except S3Error as error:
         gone = (
             "a deployment bucket of the state is not in this account" if error.code == "NoSuchBucket" else ""

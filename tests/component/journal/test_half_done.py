@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from regionshift.errors import Refused
+from regionshift.errors import Interrupted, Refused
 from regionshift.journal.backends import open_state
 from regionshift.journal.events import Kind
 from regionshift.journal.journal import Journal
 from regionshift.operations.deploying import (
     InOneRun,
+    OneGo,
     half_done,
+    in_one_go,
     in_one_run,
     require_way_back,
     taken_down_by_destroy,
     was_taken_down,
 )
+from regionshift.runs.messages import AllRegionsNews
 
 NO_CHANGES: list[tuple[Kind, Mapping[str, object]]] = [
     ("fence", {"regions": ["eu-west-1"]}),
@@ -38,6 +41,17 @@ def _run(journal: Journal, kind: Kind, opened: Mapping[str, object], outcome: st
     run = journal.start(kind, dict(opened))
     run.close(outcome, failed=outcome != "succeeded")
     return run.run_id
+
+
+def test_a_stopped_run_names_the_command_that_continues_it(journal: Journal) -> None:
+    def stop() -> None:
+        raise Interrupted("Stopped as asked.", remedy="the engine knows of no run")
+
+    run = journal.start("deployment", {"releases": {"us-east-1": "r1"}})
+    words = AllRegionsNews("deploy", "deployment", ("us-east-1",), 1)
+    with pytest.raises(Interrupted) as stopped:
+        in_one_go(journal, run, OneGo(words), stop, ())
+    assert stopped.value.remedy == "regionshift resume, or regionshift resume --back"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,12 +17,15 @@ from test_status_with_health import PLACE
 
 from regionshift.cli.history import history_table
 from regionshift.cli.status import status_view
+from regionshift.errors import Interrupted
 from regionshift.journal.backends import open_state
 from regionshift.journal.journal import Journal
 from regionshift.journal.lock import Holder
+from regionshift.operations import unfinished
 from regionshift.operations.alarms import RedAlarm
 from regionshift.operations.checks.base import CheckContext, run_checks
 from regionshift.operations.checks.monitoring import AlarmsCheck
+from regionshift.operations.deploying import HalfDone
 from regionshift.operations.environment import Outputs
 from regionshift.operations.migrations.listing import migration_named
 from regionshift.operations.signals import Signals, signals_of
@@ -132,6 +137,31 @@ def test_unread_records_are_a_fault_unless_they_are_being_taken_away(
     found = StatusReport(PLACE, {}, unfinished=[at_work], migrations_unread="they could not be read")
     assert found.is_well is well
     assert replace(found, migrations_unread="").is_well is running
+
+
+def test_an_interruption_while_migrations_are_read_ends_the_command() -> None:
+    @contextmanager
+    def stopped() -> Iterator[Any]:
+        raise Interrupted("Stopped as asked.")
+        yield
+
+    tools: Any = SimpleNamespace(
+        journal=None,
+        environment=SimpleNamespace(scope=SimpleNamespace(uncalled=frozenset())),
+        carrying=stopped,
+    )
+    deployed = SimpleNamespace(regions={FIRST: RegionState("a")})
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(unfinished, "deployed_releases", lambda _: deployed)
+        unfinished.all_migrations(tools)
+
+
+def test_a_first_change_that_ended_half_way_is_between_no_releases() -> None:
+    half = HalfDone("000001-deployment-1", "deployment", "interrupted", "regionshift resume")
+    (first,) = StatusReport(PLACE, {FIRST: RegionState(None)}, half_done=half).problems
+    assert first.what.endswith("the environment is not complete")
+    later = StatusReport(PLACE, {FIRST: RegionState("a")}, half_done=half).problems
+    assert later[0].what.endswith("regions may be between two releases")
 
 
 def test_regions_that_are_down_make_no_second_release() -> None:
