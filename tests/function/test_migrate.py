@@ -256,8 +256,7 @@ def a_machine(region: Region, seconds: int = 0) -> str:
 
 def with_machine(region: Region, machine: str) -> Caller:
     """The function with its rights, told of a state machine."""
-    executions = machine.replace(":stateMachine:", ":execution:") + ":*"
-    allowed = [*region.least_privilege(), *rights.state_machine_statements(machine, executions)]
+    allowed = [*region.least_privilege(), *rights.state_machine_statements(machine)]
     told = region.with_variables(state_machine_arn=machine)
     return Caller(told.variables, told.clients_with(allowed))
 
