@@ -14,6 +14,7 @@ from report_runs import ReportWorld
 
 from regionshift.errors import InputError
 from regionshift.journal.store import StateDamaged
+from regionshift.operations import report_data
 from regionshift.operations.checks.last import keep_checks
 from regionshift.operations.migrations.progress import MigrationProgress, Throughput
 from regionshift.settings.config import Regions
@@ -195,6 +196,24 @@ def test_a_run_is_named_by_its_number_and_the_newest_is_meant_when_none_is(tmp_p
         world.data("99")
     empty = ReportWorld(tmp_path).data()
     assert (empty["story"], empty["history"], empty["releases"]["columns"]) == (None, [], [])
+
+
+def test_the_newest_run_is_no_part_of_another(tmp_path: Path) -> None:
+    """A change of primary copies the last data by a run of its own."""
+    world = ReportWorld(tmp_path)
+    world.up()
+    whole = world.journal.start("promotion", {"promotion": {}})
+    world.tick(1)
+    inner = world.journal.start("migration", {"migration_id": f"{whole.run_id}-last-copy"})
+    world.tick(1)
+    inner.close("completed", {})
+    world.tick(1)
+    whole.close("promoted", {})
+    runs = world.journal.history()
+    assert runs[0].run_id == inner.run_id
+    assert report_data._newest(world.journal, runs) == whole.run_id
+    assert report_data._newest(world.journal, runs[2:]) == runs[2].run_id
+    assert report_data._newest(world.journal, []) is None
 
 
 @pytest.mark.parametrize("how", ["torn", "gone"])

@@ -22,7 +22,7 @@ from regionshift.operations.environment import Environment
 from regionshift.operations.moving.fencing import is_fenced, last_measured_in
 from regionshift.operations.moving.promotion_plan import STEPS, STEPS_WITHOUT_SOURCE, promotion_from_json
 from regionshift.operations.status import regions_now, told_outcome
-from regionshift.operations.story import RunStory, story_of
+from regionshift.operations.story import RunStory, parts_of, story_of
 from regionshift.operations.unfinished import row_of, went_well
 from regionshift.releases import deployed_releases, known_regions
 from regionshift.report.values import as_data
@@ -146,7 +146,7 @@ def report_data(
     """
     config, journal = environment.config, journal.as_it_stands()
     runs = journal.history()
-    name = run or (runs[0].run_id if runs else None)
+    name = run or _newest(journal, runs)
     story = _reported(journal, store, name) if name else None
     view = journal.view(story.run) if story else None
     regions = regions_now(environment, journal)
@@ -173,6 +173,20 @@ def report_data(
         "releases": _releases(journal, store, view),
         "history": [_told_run(run) for run in runs[:_MOST_RUNS]],
     }
+
+
+def _newest(journal: Journal, runs: Sequence[RunSummary]) -> str | None:
+    """The newest run that no other run began; None where there is no run. ``runs``: the newest first."""
+    for run in runs:
+        around = (
+            journal.view_or_none(other.run_id)
+            for other in runs
+            if other.started <= run.started and (other.ended is None or run.started <= other.ended)
+        )
+        parts = (part.run_id for other in around if other for part in parts_of(other, runs))
+        if run.run_id not in parts:
+            return run.run_id
+    return None
 
 
 def _reported(journal: Journal, store: ReleaseStore, name: str) -> ReportedRun:

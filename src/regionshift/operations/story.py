@@ -152,7 +152,7 @@ def story_of(journal: Journal, releases: ReleaseStore, name: str) -> RunStory:
             for each in reversed(history)
             if each.kind in ("rollback", "destroy") and _undoes(each, run)
         ),
-        tuple(_parts(view, history)),
+        tuple(parts_of(view, history)),
         missing,
     )
 
@@ -246,7 +246,7 @@ def _regions(view: RunView) -> dict[str, str]:
     return found
 
 
-def _parts(view: RunView, history: Sequence[RunSummary]) -> Iterator[RunSummary]:
+def parts_of(view: RunView, history: Sequence[RunSummary]) -> Iterator[RunSummary]:
     """The runs that this one began, the oldest first: those of a kind that is a part of its kind, while it was open."""
     row = row_of(view)
     kinds = {kind for each in RUN_KINDS if row and row.name in each.part_of for kind in each.kinds}

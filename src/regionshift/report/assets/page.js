@@ -244,7 +244,7 @@
   const story = data.story;
   document.getElementById("name").append(data.environment.name);
   document.getElementById("about").append(
-    `Account ${data.environment.account} · ${data.environment.target === "aws" ? "AWS" : "embedded AWS, offline"} · ${plural(data.regions.length, "region")}, primary ${data.environment.primary}`);
+    `Account ${data.environment.account} · ${data.environment.target === "aws" ? "AWS" : "embedded AWS, offline"} · ${plural(data.regions.length, "region")}, primary now ${data.environment.primary}`);
   document.getElementById("foot").append(
     `Made on ${instant(data.made.at)} by ${data.made.by || "somebody"} with regionshift ${data.made.version}, from the journal and the kept releases. `,
     "Country shapes: Natural Earth. This page loads nothing from the network.");
@@ -366,7 +366,7 @@
   };
   if (data.regions.length) {
     section("regions", "Regions and replication",
-      "The state of every region, and the newest measured replication delay from the primary.",
+      "The state of every region when this report was made, and the newest measured replication delay from the primary.",
       chart(drawMap),
       table("Regions", ["Region", "Place", "Role", "Release", "State", "Replication delay", "Measured"], data.regions.map((region) => {
         const link = data.links.find((each) => each.to === region.region);
