@@ -164,7 +164,11 @@ def _answer(choices: Choices, question: str, default: str | None = None) -> str:
     if screen.is_terminal:  # which would fold a long line wherever it ends
         room = screen.width - len(": ")
         text = "\n".join(textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False))
-    said: str = typer.prompt(text, default=default, show_default=False, err=choices.as_json)
+    try:
+        said: str = typer.prompt(text, default=default, show_default=False, err=choices.as_json)
+    except typer.Abort:
+        screen.print("")  # Ctrl-C leaves the cursor behind the question
+        raise
     return said
 
 

@@ -56,7 +56,7 @@ class Holder:
     run_id: str | None = None
 
     def __str__(self) -> str:
-        run = f", run {self.run_id}" if self.run_id else ""
+        run = f", run {self.run_id}" if self.run_id else "; no run yet: it plans, or waits for an answer"
         since = self.since.isoformat(timespec="seconds")
         return f"{self.owner} on {self.host} (process {self.pid}{run}) since {since}"
 

@@ -80,7 +80,9 @@ def checks_table(
             if result.remedy:
                 parts.append(Text(f"  → {result.remedy}", style="dim"))
     count = Counter(result.outcome for result in results)
-    warnings = f"{count['warning']} warnings, " if count["warning"] else ""
+    warnings = (
+        f"{count['warning']} warning{'' if count['warning'] == 1 else 's'}, " if count["warning"] else ""
+    )
     summary = (
         f"{count['passed']} passed, {count['failed']} failed, {warnings}"
         f"{count['not applicable']} not applicable"
