@@ -498,7 +498,7 @@ def validate(
 @app.command()
 @takes(ENVIRONMENT)
 def outputs(choices: Choices) -> int:
-    """Print the environment's outputs.
+    """Print the names and ARNs of the environment's resources.
 
     \b
     Examples:
@@ -968,7 +968,7 @@ def report(
         typer.Option(
             "--output",
             "-o",
-            help="Where to write it; ./regionshift-ENVIRONMENT.html by default.",
+            help="Where to write it; ./regionshift-PROJECT-ENVIRONMENT.html by default.",
             metavar="FILE",
         ),
     ] = None,
