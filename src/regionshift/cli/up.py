@@ -256,13 +256,13 @@ def ended(
     *,
     back: bool = False,
 ) -> int:
-    """Show how a deployment ended; returns 0 when it succeeded, or with ``back`` when it was rolled back."""
+    """Print the end of a deployment as JSON; its last message says the same in text.
+
+    Returns 0 when it succeeded, or with ``back`` when it was rolled back.
+    """
     regions = state.said_per_region(kind)
     if choices.as_json:
         print_json({"outcome": verdict(state), "regions": regions, "failed": state.failed, **more})
-    else:
-        for region, said in regions.items():
-            aside(choices).print(f"  {region:<16} {said}")
     prune_releases(choices, session)
     wanted = Outcome.ROLLED_BACK if back else Outcome.SUCCEEDED
     return EXIT_OK if state.verdict is wanted else EXIT_FAILED

@@ -35,12 +35,14 @@ class OneGo(RunKind[SagaState, RunStep]):
 
     Args:
         before, after: the regions that have a topic before it, and after it.
+        go_on: the command that continues it after it was stopped.
     """
 
     words: AllRegionsNews
     before: Collection[str] = ()
     after: Collection[str] = ()
     work: Callable[[], object] = field(default=lambda: None)
+    go_on: Callable[[], str] = field(default=lambda: "regionshift status")
 
     when_failed: ClassVar[WhenFailed] = WhenFailed.CLOSE
     step_errors: ClassVar[tuple[type[Exception], ...]] = ()
@@ -59,6 +61,13 @@ class OneGo(RunKind[SagaState, RunStep]):
         del step, state, doubt
         self.work()
         return {}
+
+    def interruption(self, step: str, run_id: str) -> Interrupted:
+        """See `RunKind`."""
+        del step
+        return Interrupted(
+            f"Stopped as asked; the {self.words.name} is not finished.", where=run_id, remedy=self.go_on()
+        )
 
     def end(self, state: SagaState) -> RunEnd:
         """See `RunKind`."""
@@ -128,11 +137,12 @@ def in_one_go(
 ) -> _ResultT:
     """Do ``work`` as the one step of ``run``, and close the run. Returns and raises what ``work`` does."""
     found: list[_ResultT] = []
-    try:
-        drive(RunUnderWay(journal, run, replace(kind, work=lambda: found.append(work())), listeners))
-    except Interrupted as stopped:
-        stopped.remedy = command_in_one_run(journal, journal.view(run.run_id))
-        raise
+    whole = replace(
+        kind,
+        work=lambda: found.append(work()),
+        go_on=lambda: command_in_one_run(journal, journal.view(run.run_id)),
+    )
+    drive(RunUnderWay(journal, run, whole, listeners))
     return found[0]
 
 

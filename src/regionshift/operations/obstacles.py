@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from regionshift.aws.errors import AwsFailed, told_plainly
-from regionshift.errors import Refused, RegionshiftError
+from regionshift.errors import Interrupted, Refused, RegionshiftError
 from regionshift.journal.journal import Journal
 from regionshift.operations.alarms import (
     WINDOW,
@@ -104,6 +104,8 @@ def _taken_names(environment: Environment) -> list[Finding]:
     """Names that are already in use. With a plan, `plan_findings` checks the names that it creates."""
     try:
         return taken_findings(environment)
+    except Interrupted:
+        raise
     except RegionshiftError as error:
         message = f"it cannot be seen which names are taken: {error.message}"
         return [Finding("collision-unknown", "warning", message, None, error.remedy or "run it again")]
@@ -233,7 +235,8 @@ def _half_done(journal: Journal) -> list[Finding]:
     half = half_done(journal)
     if half is None:
         return []
-    message = f"the {half.kind} {half.run} ended as {half.outcome}, between two releases"
+    left = "not complete" if deployed_releases(journal).is_empty else "between two releases"
+    message = f"the {half.kind} {half.run} ended as {half.outcome}, {left}"
     return [Finding(UNFINISHED, "warning", message, None, half.go_on)]
 
 

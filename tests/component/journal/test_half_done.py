@@ -43,9 +43,14 @@ def _run(journal: Journal, kind: Kind, opened: Mapping[str, object], outcome: st
     return run.run_id
 
 
-def test_a_stopped_run_names_the_command_that_continues_it(journal: Journal) -> None:
+@pytest.mark.parametrize(
+    "stop_signal", [Interrupted("Stopped.", remedy="the engine knows of no run"), KeyboardInterrupt()]
+)
+def test_a_stopped_run_names_the_command_that_continues_it(
+    journal: Journal, stop_signal: BaseException
+) -> None:
     def stop() -> None:
-        raise Interrupted("Stopped as asked.", remedy="the engine knows of no run")
+        raise stop_signal
 
     run = journal.start("deployment", {"releases": {"us-east-1": "r1"}})
     words = AllRegionsNews("deploy", "deployment", ("us-east-1",), 1)
