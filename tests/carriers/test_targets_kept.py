@@ -91,7 +91,7 @@ def test_what_is_incomplete_keeps_its_target_until_it_is_taken_back(world: World
 
     with pytest.raises(Refused, match="m into the same target is not finished") as refused:
         world.migrations.of("second").begin([lab.entry], Level.PINNED)
-    assert "continue it, or take it back" in str(refused.value.remedy)
+    assert "continue it, or undo it" in str(refused.value.remedy)
     world.migrations.of("m").rollback()
 
     assert world.versions(lab.target) == before

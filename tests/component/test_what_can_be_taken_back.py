@@ -69,7 +69,7 @@ def test_the_newest_that_was_not_taken_back_goes_and_an_older_one_after_it(world
     assert error.where in WAVES and "the newest first" in str(error.remedy)
     Process(world).rollback()
     error = refusal(world)
-    assert isinstance(error, Refused) and f"{second} left nothing to take back" in error.message
+    assert isinstance(error, Refused) and f"{second} left nothing to roll back" in error.message
     assert "older ones" in str(error.remedy)
     assert taken_back(world, first) == (first, everywhere[0])
 

@@ -97,7 +97,7 @@ def test_a_no_takes_back_what_the_waves_before_changed(up: Place) -> None:
         person.wait_for(QUESTION)
         person.press("n\n")
         assert person.end() == 1, person.said
-        assert f"wave 2 was not approved; taking back {CANARY}" in " ".join(person.said.split())
+        assert f"wave 2 was not approved; rolling back {CANARY}" in " ".join(person.said.split())
     assert _memories(up) == [640] * 3
     assert up.run("status").code == 0
 

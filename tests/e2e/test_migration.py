@@ -120,7 +120,7 @@ def _require_report_of_all_of_it(place: Place) -> None:
     (counted,) = report["migrations"]
     assert [counted[name] for name in ("planned", "copied", "proven", "taken_back")] == [125] * 4
     assert counted["throughput"][-1][1:] == [125, counted["bytes"]], "items and bytes at the last look"
-    assert {"item": "taken back", "reason": "trial"} in counted["reasons"]
+    assert {"item": "undone", "reason": "trial"} in counted["reasons"]
 
 
 def test_it_carries_proves_goes_on_and_takes_all_of_it_back(place: Place) -> None:

@@ -157,7 +157,7 @@ def test_the_oldest_release_that_is_kept_is_gone_back_to_from_its_kept_artifact(
 def test_what_was_taken_back_is_not_taken_back_twice_nor_what_is_gone(up: Place) -> None:
     again = up.run("rollback", "--yes", "--json")
     assert again.code == 3, again.said
-    assert "left nothing to take back" in again.json["error"]["message"]
+    assert "left nothing to roll back" in again.json["error"]["message"]
     assert "regionshift history" in again.json["error"]["remedy"]
     runs = [run["run_id"] for run in up.run("history", "--json").json if "-deployment-" in run["run_id"]]
     first, third = runs[-1], runs[-3]

@@ -124,7 +124,7 @@ def test_what_is_said_and_done_afterwards_fits(up: Place) -> None:
     assert up.run("status", "--json").json["regions"][NEW]["release"] is None
     again = up.run("rollback", "--to-nothing", "--yes")
     assert again.code == 3, again.said
-    assert "left nothing to take back" in again.err
+    assert "left nothing to roll back" in again.err
 
     preview = up.run("preview", "--json")
     assert preview.code == 0, preview.said

@@ -50,7 +50,7 @@ def _require_news_of_a_rollback(region: str, told: list[dict[str, Any]]) -> None
     """The topic of every region was told of the start, the failure and the end."""
     said = [(each["event"], each["status"]) for each in told]
     assert said == [("deploy", "started"), ("rollback", "error"), ("rollback", "error")]
-    assert f"taking back {CANARY}" in told[1]["summary"]
+    assert f"rolling back {CANARY}" in told[1]["summary"]
     assert f"{CANARY} rolled back" in told[2]["summary"]
     assert all(each["region"] == region and each["deployment_id"] for each in told)
 

@@ -89,7 +89,7 @@ def _refusal(store: RecordStore, name: str, holder: str) -> Refused:
     return Refused(
         f"Migration {holder} into the same target is not finished.",
         where=store.where(name),
-        remedy=f"Wait for {holder}, continue it, or take it back: regionshift rollback {holder}",
+        remedy=f"Wait for {holder}, continue it, or undo it: regionshift rollback {holder}",
         error_id="RS-MIGRATION-004",
     )
 

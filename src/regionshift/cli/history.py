@@ -85,7 +85,7 @@ def history_table(runs: Sequence[RunSummary]) -> RenderableType:
 
 
 def story_view(story: RunStory) -> RenderableType:
-    """Who, when and where; what it changed; each step; what failed, what was taken back and why; how it was left."""
+    """Who, when and where; what it changed; each step; what failed, what was rolled back and why; how it was left."""
     run = story.run
     style = "green" if not any(step.end == "failed" for step in story.steps) and run.outcome else "yellow"
     parts: list[RenderableType] = [Text(f"{run.run_id}  ", "bold").append(story.ended_as, style)]
@@ -112,7 +112,7 @@ def story_view(story: RunStory) -> RenderableType:
         parts.append(Text("Runs that it began:", "bold"))
         parts += (Text(f"  {part.run_id}  {told_outcome(part)}") for part in story.parts)
     parts += (
-        Text(f"It was taken back later: regionshift history {later}", "yellow")
+        Text(f"It was rolled back later: regionshift history {later}", "yellow")
         for later in story.taken_back_by
     )
     return Group(*parts)
@@ -139,7 +139,7 @@ def _steps(story: RunStory) -> Iterator[RenderableType]:
     for step in story.steps:
         if step.back and not told:
             told = True
-            yield Text(f"Taken back{_because(turned)}", "bold yellow")
+            yield Text(f"Rolled back{_because(turned)}", "bold yellow")
         yield _step(step, width)
 
 
@@ -157,5 +157,5 @@ def _step(step: StoryStep, width: int) -> RenderableType:
     took = "never ended" if step.seconds is None else duration(step.seconds)
     text = Text(f"  {mark} ", style).append(f"{step.began:%H:%M:%S}  {step.name:<{width}}  ", "default")
     text.append(f"{took:<11}  ", "default dim").append(", ".join(step.regions), "default")
-    said = short(step.why or ("to take it back" if step.end == "decided" else said_in_words(step.said)))
+    said = short(step.why or ("to roll it back" if step.end == "decided" else said_in_words(step.said)))
     return text.append(f"  {said}", style if step.end != "done" else "default dim") if said else text

@@ -245,7 +245,7 @@ def require_way_back(journal: Journal, left: InOneRun) -> None:
         "destroy": f"{forward}, or `regionshift up` creates the environment again",
     }.get(left.kind, f"{forward}; then write the settings as they were, and: regionshift up")
     raise Refused(
-        f"The {left.kind} {left.run} cannot be taken back: what it deleted is gone.",
+        f"The {left.kind} {left.run} cannot be rolled back: what it deleted is gone.",
         where=left.run,
         remedy=remedy if left.rejoins is None else forward,
         error_id="RS-RUN-005",

@@ -282,7 +282,7 @@ def open_run(journal: Journal, source: str, target: str) -> RunJournal:
         )
     if goes_back(journal, view):
         raise Refused(
-            f"The move {view.run_id} is being taken back.",
+            f"The move {view.run_id} is being rolled back.",
             where=view.run_id,
             remedy="regionshift resume",
             error_id="RS-RUN-003",

@@ -49,7 +49,7 @@ _LABELS = {
     "links/validate": "check replication",
     "plan": "plan",
     "copy": "copy and prove",
-    "undo": "take back",
+    "undo": "undo",
     **{step.name: step.meaning for step in (*STEPS, *STEPS_WITHOUT_SOURCE)[::-1] if step.meaning},
     **{step.name: step.meaning for step in moves.STEPS},
 }
@@ -331,7 +331,7 @@ def _notes(said: Mapping[str, object]) -> Iterator[str]:
 def _turns(story: RunStory, steps: Sequence[ReportedStep]) -> Iterator[Turn]:
     """Failures, decisions and steps of the way back, in order."""
     found = [
-        Turn(step.began, "somebody decided to take it back", ())
+        Turn(step.began, "somebody decided to roll it back", ())
         for step in story.steps
         if step.end == "decided"
     ]
@@ -500,7 +500,7 @@ def _add_taking_back(told: dict[str, Any], view: RunView) -> None:
     if view.outcome:
         told["status"] = view.outcome.replace("_", " ")
     if view.opened.get("reason"):
-        told["reasons"].append({"item": "taken back", "reason": str(view.opened["reason"])})
+        told["reasons"].append({"item": "undone", "reason": str(view.opened["reason"])})
 
 
 def _releases(journal: Journal, store: ReleaseStore, view: RunView | None) -> dict[str, Any]:

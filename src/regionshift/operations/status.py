@@ -78,7 +78,7 @@ def told_outcome(run: RunSummary) -> str:
         return outcome
     if run.kind == "rollback":
         return "succeeded"
-    return "taken back as asked" if run.reason.startswith("taken back") else "failed, rolled back"
+    return "rolled back as asked" if run.reason.startswith("taken back") else "failed, rolled back"
 
 
 def last_change(journal: Journal, regions: Mapping[str, RegionState]) -> LastChange | None:
@@ -92,7 +92,7 @@ def last_change(journal: Journal, regions: Mapping[str, RegionState]) -> LastCha
         if run.kind == "deployment" and run.outcome == Outcome.STOPPED:
             go_on = (
                 f"regionshift up brings every region to the settings; regionshift rollback {run.run_id} "
-                "takes it back"
+                "rolls it back"
             )
         elif not succeeded and len(releases_among(regions)) > 1:
             go_on = "regionshift up brings every region to the settings"

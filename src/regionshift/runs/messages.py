@@ -225,7 +225,7 @@ class SagaNews(RunNews[SagaState, RunStep]):
     def of_start(self, state: SagaState) -> News:
         """The run begins, continues, or is undone."""
         back = state.backward
-        word = "is taken back" if back else "goes on" if state.began else "began"
+        word = "is rolled back" if back else "continues" if state.began else "began"
         event: NewsEvent = "rollback" if back else self.event
         order = "" if back else f": {', '.join(self.steps)}"
         return News(event, "started", f"{self.title} {word}{order}", self._counts())
@@ -252,7 +252,7 @@ class SagaNews(RunNews[SagaState, RunStep]):
             began = ", ".join(
                 each.name for each in after.plan if each.reversible and each.name in after.began
             )
-            turn = f"; taking back {began or 'nothing, for nothing was changed'}" if turned else ""
+            turn = f"; rolling back {began or 'nothing, for nothing was changed'}" if turned else ""
             why = after.failed[step.name]
             return [News("rollback", "error", f"{step.name} failed: {why}{turn}", self._counts())]
         warning = after.said[step.name].get("warning")
@@ -362,7 +362,7 @@ def _goes_on(after: DeploymentState, step: WaveStep) -> bool:
 
 def _turn(before: DeploymentState, after: DeploymentState) -> str:
     if before.direction is Direction.FORWARD and after.direction is Direction.BACK:
-        return f"; taking back {', '.join(sorted(after.changed)) or 'nothing, for nothing was changed'}"
+        return f"; rolling back {', '.join(sorted(after.changed)) or 'nothing, for nothing was changed'}"
     return "; stopped there" if after.direction is Direction.STOPPED else ""
 
 

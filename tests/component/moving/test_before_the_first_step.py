@@ -136,7 +136,7 @@ def test_a_move_whose_way_back_was_begun_does_not_go_forward(
         run.append("name", "before")
         moves.turn_back(journal, run, moves.STEPS)  # and killed there
     assert site.run("move", "--from", site.primary, "--to", site.secondary, "--yes") == 3
-    assert "is being taken back" in _said(capsys)
+    assert "is being rolled back" in _said(capsys)
     assert site.run("resume", "--yes") == 0, "which is the rest of the way back"
     assert "stopped" in _said(capsys)
     assert site.open_runs() == []

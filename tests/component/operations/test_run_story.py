@@ -89,7 +89,7 @@ def test_a_run_that_was_taken_back_is_told_whole(journal: Journal, width: int) -
         "config.function.memory: 512 → 1024",
         f"✓ 09:30:05 wave-1/apply 5 s {SECOND}",
         f"✗ 09:30:15 wave-1/bake 5 s {SECOND} red: errors [eu-west-1]",
-        "Taken back, because wave-1/bake failed:",
+        "Rolled back, because wave-1/bake failed:",
         f"✓ 09:30:25 back/wave-1/apply 5 s {SECOND}",
         f"{SECOND} still at aaaaaaaaaaaa",
     ):
@@ -168,7 +168,7 @@ def test_what_a_person_decided_and_what_never_ended_are_told(journal: Journal) -
     said = " ".join(_told(journal, run.run_id).split())
     assert "is open, by ann" in said
     assert said.count("apply never ended") == 3
-    assert "Taken back, as `resume --back` asked:" in said
+    assert "Rolled back, as `resume --back` asked:" in said
     assert "config.function.memory: 512 → 1024" in said, "against the release before, which the release names"
 
 
@@ -198,7 +198,7 @@ def test_parts_and_later_ways_back_are_named(journal: Journal) -> None:
     assert f"  {of_it[1]}  completed" in _told(journal, move.run_id)
     first = _failed(journal)
     journal.start("rollback", {"plan": PLAN, "of": first, "reason": "too slow"}).close("rolled_back")
-    assert "It was taken back later: regionshift history 000010-rollback-" in _told(journal, first)
+    assert "It was rolled back later: regionshift history 000010-rollback-" in _told(journal, first)
     assert "why: too slow" in _told(journal, "10")
 
 

@@ -89,7 +89,7 @@ def test_what_was_taken_back_by_resume_is_no_failure(journal: Journal) -> None:
     run = journal.start("deployment", {"plan": PLAN})
     run.append("decision", "after", data={"direction": "back"})
     run.close("rolled back", failed=True)
-    assert "taken back as asked" in _shown(history_table(journal.history()))
+    assert "rolled back as asked" in _shown(history_table(journal.history()))
 
 
 def test_a_stopped_deployment_that_left_two_releases_is_told(journal: Journal) -> None:

@@ -74,7 +74,7 @@ def test_the_last_step_may_be_told_with_the_end_alone() -> None:
 def test_a_failure_says_what_is_taken_back_and_the_end_is_no_success() -> None:
     found = _news("after", "after", "failed")
     assert _short(found)[-2:] == [("rollback", "error")] * 2
-    assert found[-2].summary == "turn failed: why; taking back write, turn"
+    assert found[-2].summary == "turn failed: why; rolling back write, turn"
     assert "rolled back: a is it" in found[-1].summary
 
 
@@ -93,5 +93,5 @@ def test_who_goes_on_says_in_which_direction() -> None:
         ("promote", "started"),
         ("rollback", "started"),
     ]
-    assert "goes on" in COURSE.of_start(began).summary
+    assert "continues" in COURSE.of_start(began).summary
     assert "regionshift resume" in COURSE.of_failure(began, "turn", "why").summary

@@ -63,7 +63,7 @@ def test_a_region_that_is_down_is_left_behind() -> None:
 def test_a_step_that_fails_is_taken_back(fails: str, turn: str) -> None:
     told = _told(PLAN, {fails: {"error": "boom"}})
     (failed,) = (one for one in told if "failed" in one.summary)
-    assert failed == News("rollback", "error", f"{fails} failed: boom; taking back {turn}")
+    assert failed == News("rollback", "error", f"{fails} failed: boom; rolling back {turn}")
     said = ", ".join(f"{one} {'rolled back' if one in turn else 'unchanged'}" for one in "abc")
     assert told[-1] == News("rollback", "error", f"deployment ended, rolled back: {said}", COUNTS)
 

@@ -119,7 +119,7 @@ def test_a_failure_is_followed_by_what_the_state_says(journal: Journal, error: E
         ("run", "failed"),
     ]
     assert journal.view(run_id).outcome == "taken back"
-    assert any("taking back write, turn" in each for each in listens.summaries)
+    assert any("rolling back write, turn" in each for each in listens.summaries)
 
 
 def test_a_way_back_that_fails_is_tried_once_a_process(journal: Journal) -> None:

@@ -191,7 +191,7 @@ class LastCopy:
         record = self._migration(migration_id).rollback("change of primary")
         if record["status"] != "completed":
             raise WorkFailed(
-                "Not everything that was copied could be taken back.",
+                "Some copies could not be undone.",
                 where=migration_id,
                 error_id="RS-MIGRATION-003",
             )

@@ -232,7 +232,7 @@ def plan_rollback(
     going = {r for r in back.target if deployed.releases.get(r) != back.target[r] or r in deployed.unsettled}
     if not going:
         raise Refused(
-            f"Deployment {view.run_id} left nothing to take back: every region has what it had before.",
+            f"Deployment {view.run_id} left nothing to roll back: every region has what it had before.",
             where=view.run_id,
             remedy="`regionshift history` lists older ones; `regionshift rollback RUN` takes that one back",
             error_id="RS-RUN-005",
