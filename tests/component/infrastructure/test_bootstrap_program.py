@@ -277,7 +277,7 @@ def test_a_first_bootstrap_says_what_it_makes_and_a_change_that_opens_more_wants
     (cost, lost) = (first.cost, first.losses)
     assert cost is not None and (cost.before, cost.after, lost) == (0.0, 0.0, ())
     (made,) = [each for each in first.findings if each.code == "rights"]
-    assert made.message.startswith("3 roles with ")
+    assert made.message.startswith("3 new roles with ")
 
     more = settings.model_copy(
         update={"carry": bootstrapped(carry={"s3": [{"bucket": "media-{region}"}]}).carry}
