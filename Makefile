@@ -17,6 +17,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed tools ## Install the command at .venv/bin/regionshift, with its dependencies
+	@[ "$(MAKECMDGOALS)" != setup ] || echo "Done. Next: source .venv/bin/activate, then regionshift init (docs/tutorial.md), or make demo"
 
 .venv/.installed: requirements/lock.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: install it and run make again." >&2; exit 2; }

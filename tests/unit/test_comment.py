@@ -100,7 +100,10 @@ def test_nothing_breaks_out_of_it(texts: list[str]) -> None:
 
 
 def test_a_long_plan_is_cut_at_the_end_of_a_line_and_says_how_much_is_missing() -> None:
-    changes = tuple(replace(CHANGE, name=f"thing-{n}-{'x' * 90}") for n in range(2_000))
+    changes = tuple(
+        replace(CHANGE, name=f"thing-{n}-{'x' * 90}", values=(ValueChange("memory", n, n + 1),))
+        for n in range(2_000)
+    )
     findings = tuple(Finding("x", "error", f"wrong {n} {'y' * 90}", None, "mend it") for n in range(2_000))
     text = as_comment("preview x", plan_sections(replace(PLAN, changes=changes, findings=findings)))
     assert MOST_CHARACTERS - 200 < len(text) <= MOST_CHARACTERS

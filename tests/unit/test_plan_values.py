@@ -185,6 +185,23 @@ def test_regions_that_differ_are_told_apart() -> None:
     assert "replace  role-eu-west-1" in other
 
 
+def test_one_change_of_many_resources_is_one_entry() -> None:
+    """Such as the tag that says which region is the primary."""
+    places = {"us-east-1": (True, False), "eu-west-1": (False, True)}
+    many = [
+        _in(region, name=f"n{number}", values=(ValueChange("tags.IsPrimary", *turn),))
+        for number in range(38)
+        for region, turn in places.items()
+    ]
+    other = _in("us-east-1", name="bucket", values=(ValueChange("tags.IsPrimary", 1, 2),))
+    said = _shown(*many, other)
+    assert "and 37 more with the same change: --verbose names them" in said
+    assert said.count("IsPrimary") == 3 and "bucket-us-east-1" in said and "…" not in said
+    assert all(f"n{number}-" in _shown(*many, whole=True) for number in range(38))
+    few = _shown(*(each for each in many if each.name[:2] in ("n1", "n2") and each.name[2] == "-"))
+    assert "more with" not in few and few.count("IsPrimary") == 4
+
+
 def test_what_is_not_named_is_counted_and_verbose_names_it() -> None:
     many = [_in("us-east-1", name=f"n{number}") for number in range(50)]
     long = _in("us-east-1", values=(ValueChange("text", "x" * 500, "y"),))

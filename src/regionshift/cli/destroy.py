@@ -51,9 +51,14 @@ def run_destroy(choices: Choices) -> int:
         print_json(asdict(done))
         return EXIT_OK
     screen.print(f"{done.deleted} resources deleted, {done.emptied} object versions with them.")
+    kept: dict[str, list[str]] = {}
     for left in done.kept:
-        until = left.until.date().isoformat() if left.until else ""
-        screen.print(f"  kept by AWS until {until}: {left.what} [{left.region}]")
+        until = f" until {left.until.date().isoformat()}" if left.until else ""
+        kept.setdefault(until, []).append(f"{left.what} [{left.region}]")
+    for until, those in sorted(kept.items()):
+        screen.print(f"  kept by AWS{until}, {len(those)} in all:")
+        for each in those:
+            screen.print(f"    {each}")
     return EXIT_OK
 
 

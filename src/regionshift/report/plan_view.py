@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,10 +27,13 @@ CHANGES = "What changes"
 _WHOLE = ("delete", "create")
 _MOST_NAMED = 40
 _MOST_KINDS = 12
+_MOST_APART = 3
 _MOST_ROWS = 8
 _LONGEST = 200
 _BEFORE_A_DIFFERENCE = 20
 _INDENT = " " * 13
+_BESIDE = " " * 11
+"""Below the first word behind an operation."""
 
 
 @dataclass(frozen=True)
@@ -191,25 +195,38 @@ def _cost(cost: MonthlyCost) -> str:
 def _changes(plan: Plan, *, whole: bool, most: int | None) -> PlanSection:
     """Each change with its values, once for all regions where it is alike.
 
-    Changed resources come first. Deleted or created resources that do not fit are counted by their kinds.
+    Changed resources come first; many with the same values share an entry. Deleted or created resources that do not
+    fit are counted by their kinds.
     """
     alike = folded(
         plan.changes, lambda each: each.region, lambda each: (each.op, each.type, each.name, each.urn)
     )
-    told: list[Alike[Change]] = []
-    counted: list[PlanEntry] = []
+    entries: list[PlanEntry] = []
     for ops in ([each for each in plan.counts() if each not in _WHOLE], *([each] for each in _WHOLE)):
         those = [each for each in alike if each.one.op in ops]
-        room = len(those) if most is None else most - len(told)
-        if len(those) > room and ops[0] in _WHOLE:
-            counted.append(_by_kind(ops[0], those))
-        else:
-            told += those[:room]
-    entries = [PlanEntry(tuple(_change(each, plan.regions, whole=whole)), len(each.things)) for each in told]
-    entries += counted
-    return PlanSection(
-        CHANGES, tuple(entries), hidden=len(plan.changes) - sum(each.count for each in entries)
-    )
+        groups = [[each] for each in those] if whole else _with_same_values(those)
+        room = len(groups) if most is None else most - len(entries)
+        if len(groups) > room and ops[0] in _WHOLE:
+            entries.append(_by_kind(ops[0], those))
+            continue
+        for group in groups[:room]:
+            lines = _change(group[0], plan.regions, whole=whole, others=len(group) - 1)
+            entries.append(PlanEntry(tuple(lines), sum(len(each.things) for each in group)))
+    hidden = len(plan.changes) - sum(each.count for each in entries)
+    return PlanSection(CHANGES, tuple(entries), hidden=hidden)
+
+
+def _with_same_values(alike: Sequence[Alike[Change]]) -> list[list[Alike[Change]]]:
+    """Group changes of different resources whose values are equal, such as those of one tag; a few stay apart."""
+    found: dict[str, list[Alike[Change]]] = {}
+    for each in alike:
+        values = [(change.op, change.region, change.values) for change in each.things]
+        found.setdefault(repr(values) if each.one.values else each.one.urn, []).append(each)
+    return [
+        part
+        for group in found.values()
+        for part in ([group] if len(group) > _MOST_APART else [[each] for each in group])
+    ]
 
 
 def _by_kind(operation: str, alike: Sequence[Alike[Change]]) -> PlanEntry:
@@ -218,15 +235,21 @@ def _by_kind(operation: str, alike: Sequence[Alike[Change]]) -> PlanEntry:
     said = [f"{number} {kind}" for kind, number in kinds.most_common(_MOST_KINDS)]
     rest = kinds.total() - sum(number for _, number in kinds.most_common(_MOST_KINDS))
     said += [f"{rest} others"] if rest else []
-    line = Text(f"  {operation:<8} ", _OPERATIONS.get(operation, ""))
-    return PlanEntry((line.append(f"{', '.join(said)}: --verbose names them", "default"),), kinds.total())
+    # A log is not folded where it is read, so it is folded here.
+    first, *more = textwrap.wrap(f"{', '.join(said)}: --verbose names them", 80 - len(_BESIDE))
+    line = Text(f"  {operation:<8} ", _OPERATIONS.get(operation, "")).append(first, "default")
+    return PlanEntry((line, *(Text(f"{_BESIDE}{each}") for each in more)), kinds.total())
 
 
-def _change(alike: Alike[Change], everywhere: Sequence[str], *, whole: bool) -> Iterator[Text]:
+def _change(
+    alike: Alike[Change], everywhere: Sequence[str], *, whole: bool, others: int = 0
+) -> Iterator[Text]:
     change = alike.one
     line = Text(f"  {change.op:<8} ", _OPERATIONS.get(change.op, ""))
     line.append(f"{alike.told(change.name)}{_beside(alike, everywhere, whole=whole)}  ", "default")
     yield line.append(_kind(change.type), "dim")
+    if others:
+        yield Text(f"{_BESIDE}and {others} more with the same change: --verbose names them", "dim")
     for value in value_lines(alike.things):
         not_all = {*value.regions} < {*alike.regions}
         place = f"  {where(value.regions, everywhere, whole=whole)}" if not_all else ""

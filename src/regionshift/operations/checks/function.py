@@ -71,7 +71,7 @@ def invoke(context: CheckContext, region: str, event: dict[str, Any]) -> dict[st
     """Call the region's function, and return the body of its answer.
 
     Raises:
-        Wrong: the function ended without an answer.
+        Wrong: the function failed, or ended without an answer.
     """
     function = context.outputs.get("lambda_function_name", region)
     call, body = context.clients.get("lambda", region).invoke, json.dumps(event).encode()
@@ -80,6 +80,9 @@ def invoke(context: CheckContext, region: str, event: dict[str, Any]) -> dict[st
         lambda error: isinstance(error, ClientError) and code_of(error) in _NOT_READY,
     )
     payload = json.loads(answer["Payload"].read() or b"null")
+    # Lambda Developer Guide, "Lambda function errors in Python": errorType and errorMessage.
+    if answer.get("FunctionError") and isinstance(payload, dict) and "errorMessage" in payload:
+        raise Wrong(f"{function} failed: {payload.get('errorType', 'Error')}: {payload['errorMessage']}")
     if answer.get("FunctionError") or not isinstance(payload, dict) or "body" not in payload:
         raise Wrong(f"{function} ended without an answer: {payload}")
     return dict(json.loads(payload["body"]))
