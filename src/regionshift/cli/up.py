@@ -265,7 +265,11 @@ def ended(
         print_json({"outcome": verdict(state), "regions": regions, "failed": state.failed, **more})
     prune_releases(choices, session)
     wanted = Outcome.ROLLED_BACK if back else Outcome.SUCCEEDED
-    return EXIT_OK if state.verdict is wanted else EXIT_FAILED
+    if state.verdict is wanted:
+        return EXIT_OK
+    run = session.journal.history()[0].run_id  # the lock is ours, so the newest run is too
+    aside(choices).print(f"next: regionshift history {run}, or regionshift report {run}")
+    return EXIT_FAILED
 
 
 def prune_releases(choices: Choices, session: Session) -> None:
