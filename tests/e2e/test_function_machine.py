@@ -202,7 +202,7 @@ def test_an_undo_that_fails_for_good_inside_a_migration_names_the_rollback(place
         if one["event"] == "rollback"
     ]
     assert news["status"] == "error"
-    assert news["summary"].endswith("; regionshift rollback stuck goes on.")
+    assert news["summary"].endswith("; to continue: regionshift rollback stuck.")
     assert place.json("rollback", "stuck")[0] == 0
     assert versions(place, "docs/011") == []
 
