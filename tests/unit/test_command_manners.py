@@ -122,3 +122,14 @@ def test_init_writes_nothing_that_the_settings_refuse(
     told = " ".join(capsys.readouterr().err.split())
     assert "2 mistakes" in told and "123" in told and "did you mean eu-west-1" in told
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_wipe_tells_of_an_environment_only_where_the_state_has_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_up: bool
+) -> None:
+    stacks = tmp_path / ".regionshift/state/engine/.pulumi/stacks/orders"
+    stacks.mkdir(parents=True)
+    (stacks / ("dev.json" if is_up else "dev.json.bak")).touch()
+    assert run(app, ["local", "down", "--wipe", "--config", str(tmp_path / "regionshift.yaml")]) == 0
+    assert ("regionshift up --refresh" in capsys.readouterr().out) == is_up

@@ -82,10 +82,11 @@ def run_local_down(choices: Choices, *, wipe: bool) -> int:
     else:
         said = "stopped" if was_running else "was not running"
         console(choices).print(f"The embedded AWS {said}{' and is wiped' if wipe else ''}.")
-        if wipe and ProjectFiles(choices.config).home.joinpath("state").exists():
+        # The engine's stacks that are left: `destroy` removes the one of its environment.
+        if wipe and any(ProjectFiles(choices.config).home.glob("state/engine/.pulumi/stacks/*/*.json")):
             console(choices).print(
-                "If an environment was up in it, the state still says so: `regionshift up --refresh` creates"
-                " it again, `regionshift destroy` makes the state forget it.",
+                "The state still names an environment that was in it: `regionshift up --refresh` creates it"
+                " again, `regionshift destroy` deletes it from the state.",
             )
     return EXIT_OK
 
