@@ -56,7 +56,7 @@ class Holder:
     run_id: str | None = None
 
     def __str__(self) -> str:
-        run = f", run {self.run_id}" if self.run_id else "; no run yet: it plans, or waits for an answer"
+        run = f", run {self.run_id}" if self.run_id else ""
         since = self.since.isoformat(timespec="seconds")
         return f"{self.owner} on {self.host} (process {self.pid}{run}) since {since}"
 
@@ -67,10 +67,11 @@ class LockHeld(Refused):
     error_id = "RS-LOCK-001"
 
     def __init__(self, environment: str, holder: Holder | None) -> None:
+        early = "" if holder and holder.run_id else " (it has begun no run yet: it may wait for an answer)"
         super().__init__(
             f"{environment} is locked by {holder or 'a process that is just starting'}",
             where=environment,
-            remedy="wait until it is done; if it is certainly dead, run again with --force",
+            remedy=f"wait until it is done{early}; if it is certainly dead, run again with --force",
         )
         self.holder = holder
 
